@@ -1,0 +1,458 @@
+"""The command line: ``astromosaic COMMAND ...``.
+
+Results go to standard output, progress and errors to standard error. Exit codes: 0 if all went
+well, 1 for an error in what was given (one sentence says what to do), 2 for a command line that
+cannot be understood, 130 if interrupted.
+"""
+
+import argparse
+import json
+import os
+import sys
+import textwrap
+
+__all__ = ["main"]
+
+DESCRIPTION = """\
+Give what is known of galaxies, ask for what is not: redshifts, masses, star formation rates and
+fluxes in any filter, each with its uncertainty, from any mixture of photometry and known
+properties. The trained weights are part of the package; nothing is downloaded."""
+
+EXAMPLES = """\
+examples:
+  astromosaic predict galaxies.fits --query redshift,stellar_mass --output answers.ecsv
+  astromosaic predict cat.parquet --query hsc_y --columns mag_u=cfht_u,z_old=none --output y.fits
+  astromosaic info
+  astromosaic evaluate photoz --data spectroscopic.fits
+
+'astromosaic COMMAND --help' tells more of each command."""
+
+PREDICT = """\
+Predict properties of every galaxy of a table.
+
+Columns are recognised by the names that surveys give them, or by the name of a filter
+('lsst_r', 'hsc_g', 'cfht_megacam_us_9301', 'spherex_001' to 'spherex_102') with its error in
+'NAME_err'. Known properties ('redshift', 'stellar_mass', ...) are used if they are there. Files may
+be FITS, ECSV, VOTable, HDF5, Parquet or (input only) CSV.
+
+The output has a row for every row of the input, in the same order, with the columns that identify
+an object and, for each query Q, the median Q and the limits of its 68% interval Q_lo and Q_hi. The
+column 'flag' tells what is wrong with a row; 0 is good."""
+
+PREDICT_EXAMPLES = """\
+queries:
+  {queries},
+  or the flux in any filter by its name ('lsst_y')
+
+examples:
+  astromosaic predict sdss.fits --query redshift --output photoz.fits
+  astromosaic predict cat.ecsv --query redshift,sfr --samples 100 --output out.parquet
+  astromosaic predict cat.ecsv --query stellar_mass --output out.ecsv \\
+      --columns mag_u=cfht_u,magerr_u=cfht_u_err,zphot_old=none"""
+
+SIMULATE = """\
+Simulate a training and a test set of galaxies, with noiseless fluxes in many filters.
+
+Needs the simulation packages: pip install 'astromosaic[simulate]'. A run that was stopped goes on
+where it was when the same command is given again."""
+
+TRAIN = """\
+Train a model on simulated galaxies.
+
+Progress is kept beside the output: the same command given again after an interruption goes on from
+there, with the same result."""
+
+EVALUATE_PHOTOZ = """\
+Compare predicted redshifts with the spectroscopic redshifts of the same table: NMAD, bias, outlier
+fraction, CDE loss, PIT-KS and the coverage of the 68% interval, with bootstrap errors."""
+
+EVALUATE_SIMULATED = """\
+Measure every scalar query on the test set of a file of mocks: from LSST, from SPHEREx and from
+both, without noise and with survey noise."""
+
+
+def main(argv=None):
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("astromosaic: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone, as in "astromosaic info | head": no error of the
+        # user's, and nothing may be written any more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if args.debug:
+            raise
+        print(f"astromosaic: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser():
+    from . import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="astromosaic",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"astromosaic {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_predict(commands)
+    _add_info(commands)
+    _add_evaluate(commands)
+    _add_simulate(commands)
+    _add_diagnose(commands)
+    _add_train(commands)
+    return parser
+
+
+def _command(commands, name, run, help, description=None, epilog=None):
+    """A subcommand that calls ``run(args)``."""
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=description or help,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_predict(commands):
+    from .properties import PROPERTIES
+
+    parser = _command(
+        commands,
+        "predict",
+        _predict,
+        "predict properties of the galaxies of a table",
+        PREDICT,
+        PREDICT_EXAMPLES.format(queries=", ".join(PROPERTIES)),
+    )
+    parser.add_argument("input", metavar="IN", help="the table of galaxies")
+    parser.add_argument(
+        "--query", required=True, type=_names, metavar="Q[,Q...]", help="what to predict"
+    )
+    parser.add_argument("--output", required=True, metavar="OUT", help="the table to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.add_argument(
+        "--magnitudes", action="store_true", help="predict AB magnitudes instead of fluxes"
+    )
+    _add_columns(parser)
+    parser.add_argument(
+        "--samples",
+        type=_whole,
+        default=0,
+        metavar="N",
+        help="also write N joint samples of the posterior, in columns Q_samples",
+    )
+    _add_weights(parser)
+    _add_device(parser)
+
+
+def _predict(args):
+    from . import load_model
+    from .io import check_output, read_catalog, write_catalog
+
+    check_output(args.output, args.overwrite)
+    table = read_catalog(args.input)
+    model = load_model(args.weights, **_given(args, "device"))
+    result = model.predict(
+        table,
+        args.query,
+        columns=args.columns,
+        samples=args.samples,
+        magnitudes=args.magnitudes,
+        progress=True,
+    )
+    write_catalog(result, args.output, overwrite=args.overwrite)
+    print(_summary(result, args.query))
+    print(f"written to {args.output}")
+
+
+def _summary(result, queries):
+    """What was predicted, on one screen."""
+    import numpy as np
+
+    from .posterior import FLAGS
+
+    meta = result.meta["astromosaic"]
+    flag = np.asarray(result["flag"])
+    lines = [f"{len(result)} galaxies; columns read as {meta['convention']}"]
+    lines += textwrap.wrap(f"filters: {', '.join(meta['filters'])}", 98, subsequent_indent="  ")
+    lines.append(f"flagged: {(flag != 0).sum()} galaxies")
+    for bit, meaning in FLAGS.items():
+        if number := int((flag & bit != 0).sum()):
+            lines.append(f"  {bit:4d}  {number} {meaning}")
+    for note in meta["notes"]:
+        lines += textwrap.wrap(f"note: {note}", 98, subsequent_indent="  ")
+    lines += ["", f"{'percentiles over the galaxies':30s}{'16':>10s}{'50':>12s}{'84':>12s}"]
+    for query in queries:
+        values = np.ma.masked_invalid(np.ma.filled(_masked(result[query]), np.nan)).compressed()
+        unit = result[query].info.unit
+        if len(values):
+            low, middle, high = np.percentile(values, [16, 50, 84])
+            lines.append(f"{query:28s}{low:12.4g}{middle:12.4g}{high:12.4g}  {unit or ''}".rstrip())
+        else:
+            lines.append(f"{query:28s}{'no answer':>12s}")
+    return "\n".join(lines)
+
+
+def _masked(column):
+    """The numbers of a column as a numpy masked array."""
+    import numpy as np
+
+    mask = np.broadcast_to(getattr(column, "mask", False), column.shape)
+    values = getattr(column, "unmasked", column)
+    return np.ma.array(np.asarray(values, dtype=float), mask=mask)
+
+
+def _add_info(commands):
+    parser = _command(
+        commands,
+        "info",
+        _info,
+        "print the model card: what the model knows, how it was trained, how good it is",
+    )
+    _add_weights(parser)
+
+
+def _info(args):
+    from . import load_model
+
+    model = load_model(args.weights)
+    print("\n".join([*_card_lines(model.card), f"checksum: {model.checksum}"]))
+
+
+def _card_lines(value, name=None, depth=0):
+    """A model card, with its nested dicts, as lines of text."""
+    indent = "  " * depth
+    if isinstance(value, dict):
+        lines = [f"{indent}{name}:"] if name is not None else []
+        for key, item in value.items():
+            lines += _card_lines(item, str(key).replace("_", " "), depth + (name is not None))
+        return lines
+    if isinstance(value, list | tuple):
+        value = ", ".join(str(item) for item in value)
+    return textwrap.wrap(
+        f"{name}: {value}", 98, initial_indent=indent, subsequent_indent=indent + "    "
+    )
+
+
+def _add_evaluate(commands):
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure how good the answers are",
+        description="Measure how good the answers are; every published figure comes from here.",
+    )
+    tasks = parser.add_subparsers(title="tasks", metavar="TASK", required=True)
+
+    photoz = _command(
+        tasks,
+        "photoz",
+        _evaluate_photoz,
+        "redshifts against the spectroscopic redshifts of a table",
+        EVALUATE_PHOTOZ,
+    )
+    _add_evaluation(photoz, "table with photometry and spectroscopic redshifts")
+    _add_columns(photoz)
+    photoz.add_argument(
+        "--truth",
+        metavar="COLUMN",
+        help="column of spectroscopic redshifts (default: z_spec, zspec, specz, redshift_true or "
+        "redshift, whichever is there)",
+    )
+
+    simulated = _command(
+        tasks,
+        "simulated",
+        _evaluate_simulated,
+        "every scalar query on a simulated test set",
+        EVALUATE_SIMULATED,
+    )
+    _add_evaluation(simulated, "file of mocks made by 'astromosaic simulate'")
+
+
+def _add_evaluation(parser, data):
+    parser.add_argument("--data", required=True, metavar="FILE", help=data)
+    parser.add_argument("--json", metavar="OUT", help="also write the figures to this JSON file")
+    parser.add_argument("--limit", type=_whole, metavar="N", help="use the first N galaxies only")
+    parser.add_argument("--seed", type=int, default=0, help="seed of what is random (default: 0)")
+    _add_weights(parser)
+
+
+def _evaluate_photoz(args):
+    from .evaluation import photoz
+
+    report = photoz.run(
+        args.data,
+        columns=args.columns,
+        truth=args.truth,
+        limit=args.limit,
+        weights=args.weights,
+        seed=args.seed,
+        progress=True,
+    )
+    _print_report(photoz, report, args.json)
+
+
+def _evaluate_simulated(args):
+    from .evaluation import simulated
+
+    report = simulated.run(
+        args.data, limit=args.limit, weights=args.weights, seed=args.seed, progress=True
+    )
+    _print_report(simulated, report, args.json)
+
+
+def _print_report(evaluation, report, path):
+    print(evaluation.format_report(report))
+    if path:
+        with open(path, "w") as file:
+            json.dump(report, file, indent=1)
+            file.write("\n")
+
+
+def _add_simulate(commands):
+    parser = _command(
+        commands, "simulate", _simulate, "simulate galaxies to train and test on", SIMULATE
+    )
+    parser.add_argument("--output", required=True, metavar="MOCKS", help="HDF5 file to write")
+    parser.add_argument("--seed", type=int, default=1, help="same seed, same galaxies (default: 1)")
+    parser.add_argument(
+        "--n-train", type=_whole, metavar="N", help="galaxies to train on (default: 185247)"
+    )
+    parser.add_argument(
+        "--n-test", type=_whole, metavar="N", help="galaxies to test on (default: 20583)"
+    )
+    parser.add_argument(
+        "--sample",
+        choices=["paper", "survey"],
+        default="paper",
+        help="which galaxies: distributed as in the MOSAIC paper, or down to the depth of a survey "
+        "(default: paper)",
+    )
+    parser.add_argument(
+        "--ssp", metavar="FILE", help="another grid of stellar populations, in the DSPS convention"
+    )
+    _add_device(parser)
+
+
+def _simulate(args):
+    from .simulation.mocks import simulate
+
+    options = _given(args, "n_train", "n_test", "ssp", "device")
+    simulate(args.output, seed=args.seed, sample=args.sample, progress=True, **options)
+    print(f"written to {args.output}")
+
+
+def _add_diagnose(commands):
+    parser = _command(
+        commands,
+        "diagnose",
+        _diagnose,
+        "plot number counts, N(z), colours and stellar-to-halo masses of mocks",
+    )
+    parser.add_argument("mocks", metavar="MOCKS", help="file made by 'astromosaic simulate'")
+    parser.add_argument("--output", required=True, metavar="PNG", help="figure to write")
+
+
+def _diagnose(args):
+    from .simulation.diagnostics import plot_diagnostics
+
+    plot_diagnostics(args.mocks, args.output)
+    print(f"written to {args.output}")
+
+
+def _add_train(commands):
+    parser = _command(commands, "train", _train, "train a model on simulated galaxies", TRAIN)
+    parser.add_argument(
+        "mocks", nargs="+", metavar="MOCKS", help="files made by 'astromosaic simulate'"
+    )
+    parser.add_argument(
+        "--output", required=True, metavar="WEIGHTS", help="the weights to write (.safetensors)"
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, metavar="M", help="train for so many minutes")
+    length.add_argument("--steps", type=_whole, metavar="N", help="train for so many steps")
+    parser.add_argument("--batch-size", type=_whole, metavar="N", help="galaxies per step")
+    parser.add_argument("--seed", type=int, default=0, help="seed of what is random (default: 0)")
+    _add_device(parser)
+
+
+def _train(args):
+    from .training.loop import train
+
+    options = _given(args, "minutes", "steps", "batch_size", "device")
+    train(args.mocks, args.output, seed=args.seed, progress=True, **options)
+    print(f"written to {args.output}")
+
+
+def _add_columns(parser):
+    parser.add_argument(
+        "--columns",
+        type=_columns,
+        metavar="C=WHAT[,...]",
+        help="what columns are, where their names do not tell: a filter, a property, either with "
+        "'_err' for its error, or 'none' for a column to be left out",
+    )
+
+
+def _add_weights(parser):
+    parser.add_argument(
+        "--weights", metavar="PATH", help="other weights than those of the package (.safetensors)"
+    )
+
+
+def _add_device(parser):
+    parser.add_argument("--device", help="'cpu' or 'cuda', as PyTorch calls its devices")
+
+
+def _given(args, *names):
+    """Those of the options that were given: the functions have the defaults."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def _names(text):
+    """'a,b' as a list of names."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names separated by commas")
+    return names
+
+
+def _columns(text):
+    """'a=x,b=none' as a dict, with None for a column to be left out."""
+    columns = {}
+    for item in text.split(","):
+        column, equals, what = (part.strip() for part in item.partition("="))
+        if not (column and equals and what):
+            raise argparse.ArgumentTypeError(f"{item!r} is not of the form COLUMN=WHAT")
+        columns[column] = None if what.lower() == "none" else what
+    return columns
+
+
+def _whole(text):
+    """A whole number that is not negative."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)

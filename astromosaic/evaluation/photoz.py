@@ -1,0 +1,217 @@
+"""Photometric redshifts against spectroscopic ones, on any table that has both."""
+
+import numpy as np
+
+from . import metrics
+
+__all__ = ["format_report", "run"]
+
+#: Columns that are taken for the true redshift, in this order.
+TRUTH_COLUMNS = ("z_spec", "zspec", "specz", "redshift_true", "redshift")
+
+#: Magnitude bins with fewer galaxies than this are left out.
+FEWEST = 50
+
+LABELS = {
+    "nmad": "NMAD",
+    "bias": "bias",
+    "outlier_fraction": "outliers",
+    "cde_loss": "CDE loss",
+    "pit_ks": "PIT-KS",
+    "coverage_68": "68% coverage",
+}
+
+
+def run(data, columns=None, truth=None, limit=None, weights=None, seed=0, progress=False):
+    """Predict the redshifts of a table and compare them with its spectroscopic redshifts.
+
+    Parameters
+    ----------
+    data : str, path-like or astropy.table.Table
+        The table, or the file that holds it.
+    columns : dict, optional
+        What the columns are, as for `astromosaic.predict`.
+    truth : str, optional
+        The column of true redshifts; by default the first found of `TRUTH_COLUMNS`. It is not
+        shown to the model.
+    limit : int, optional
+        Use the first so many rows only.
+    weights : str or path-like, optional
+        Weights other than those of the package.
+    seed : int
+        Seed of the bootstrap.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    dict
+        Numbers of rows, and figures of merit as ``{"value", "error"}``, the error by bootstrap
+        over galaxies: ``median`` and ``mode`` have those of the two point estimates, ``posterior``
+        those of the posteriors, ``by_magnitude`` those of the median in bins of magnitude.
+        Ready for JSON. `astromosaic.evaluation.metrics` has the definitions.
+
+    Raises
+    ------
+    ValueError
+        If there is no column of true redshifts, or no row with both a truth and an answer.
+    """
+    from .. import __version__, load_model
+    from ..catalog import read_table
+    from ..io import read_catalog
+
+    is_table = hasattr(data, "colnames")
+    table = data if is_table else read_catalog(data)
+    if limit is not None:
+        table = table[:limit]
+    truth = _truth_column(table, truth)
+    redshift = _values(table[truth])
+    columns = {**(columns or {}), truth: None}
+
+    model = load_model(weights)
+    posterior = model.posterior(table, "redshift", columns=columns, progress=progress)
+    median, mode = _values(posterior.median()), _values(posterior.mode())
+    known = np.isfinite(redshift) & (redshift >= 0)
+    answered = np.isfinite(median)
+    rows = known & answered
+    if not rows.any():
+        raise ValueError(f"no row has both a redshift in column {truth!r} and usable photometry")
+
+    galaxies, reading = read_table(table, columns)
+    z = redshift[rows]
+    report = {
+        "data": "a table" if is_table else str(data),
+        "truth": truth,
+        "version": __version__,
+        "weights": model.checksum,
+        "convention": reading.convention,
+        "filters": list(galaxies.filters),
+        "rows": len(table),
+        "without_truth": int((~known).sum()),
+        "without_answer": int((known & ~answered).sum()),
+        "flagged": int((np.asarray(posterior.flag) != 0)[rows].sum()),
+        "galaxies": int(rows.sum()),
+        "seed": seed,
+    }
+    for name, estimate in (("median", median), ("mode", mode)):
+        report[name] = _with_errors(
+            metrics.point_metrics, metrics.redshift_deviation(estimate[rows], z), seed=seed
+        )
+    terms = metrics.cde_loss_terms(
+        np.asarray(posterior.pdf(metrics.REDSHIFT_GRID), dtype=float)[rows], z
+    )
+    pit = _values(posterior.cdf(np.where(rows, redshift, 0.0)))[rows]
+    report["posterior"] = _with_errors(_posterior_metrics, terms, pit, seed=seed)
+    report["by_magnitude"] = _by_magnitude(
+        galaxies, rows, metrics.redshift_deviation(median[rows], z), seed
+    )
+    return report
+
+
+def format_report(report):
+    """The report of `run` as text for a terminal."""
+    counts = [f"{report['galaxies']} galaxies with a redshift in column {report['truth']!r}"]
+    for key, text in (
+        ("without_truth", "left out for lack of a redshift"),
+        ("without_answer", "left out for lack of usable photometry"),
+        ("flagged", "flagged, but counted"),
+    ):
+        if report[key]:
+            counts.append(f"{report[key]} {text}")
+    lines = [
+        f"Photometric redshifts of {report['data']}",
+        "; ".join(counts),
+        f"Columns read as: {report['convention']}",
+        "",
+        "d = (z_phot - z_spec) / (1 + z_spec); errors by bootstrap over galaxies",
+        "",
+        f"{'':22s}{'median':>20s}{'mode':>20s}",
+    ]
+    for key in ("nmad", "bias", "outlier_fraction"):
+        lines.append(f"{LABELS[key]:22s}{_text(report['median'], key):>20s}")
+        lines[-1] += f"{_text(report['mode'], key):>20s}"
+    lines.append("")
+    for key in ("cde_loss", "pit_ks", "coverage_68"):
+        lines.append(f"{LABELS[key]:22s}{_text(report['posterior'], key):>20s}")
+    if report["by_magnitude"]:
+        band = report["by_magnitude"][0]["band"]
+        lines += [
+            "",
+            f"{band:22s}{'galaxies':>10s}"
+            + "".join(f"{LABELS[key]:>20s}" for key in ("nmad", "bias", "outlier_fraction")),
+        ]
+        for row in report["by_magnitude"]:
+            lines.append(f"{row['low']:g} to {row['high']:g}".ljust(22) + f"{row['galaxies']:10d}")
+            lines[-1] += "".join(
+                f"{_text(row, key):>20s}" for key in ("nmad", "bias", "outlier_fraction")
+            )
+    return "\n".join(lines)
+
+
+def _truth_column(table, truth):
+    if truth is not None:
+        if truth not in table.colnames:
+            raise ValueError(f"there is no column {truth!r} for the true redshift; name another")
+        return truth
+    for name in TRUTH_COLUMNS:
+        if name in table.colnames:
+            return name
+    raise ValueError(f"no column of true redshifts ({', '.join(TRUTH_COLUMNS)}) was found; name it")
+
+
+def _values(column):
+    """Floats with NaN where a value is masked."""
+    mask = np.broadcast_to(getattr(column, "mask", False), np.shape(column))
+    values = np.array(getattr(column, "unmasked", column), dtype=float)
+    values[mask] = np.nan
+    return values
+
+
+def _posterior_metrics(terms, pit):
+    return {
+        "cde_loss": np.mean(terms),
+        "pit_ks": metrics.pit_ks(pit),
+        "coverage_68": metrics.coverage(pit),
+    }
+
+
+def _with_errors(statistic, *arrays, seed):
+    values = statistic(*arrays)
+    errors = metrics.bootstrap(statistic, *arrays, seed=seed)
+    return {name: {"value": float(values[name]), "error": errors[name]} for name in values}
+
+
+def _by_magnitude(galaxies, rows, deviation, seed):
+    """Figures of merit in bins of one magnitude, in the band nearest to 0.76 micron (i)."""
+    from ..filters import filter_shapes
+    from ..galaxies import MEASURED
+
+    if not galaxies.filters:
+        return []
+    number = np.argmin(np.abs(filter_shapes(galaxies.filters)[:, 0] - np.log(0.76)))
+    flux = galaxies.photometry.value[rows, number]
+    measured = (galaxies.photometry.state[rows, number] == MEASURED) & (flux > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        magnitude = np.where(measured, 31.4 - 2.5 * np.log10(flux), np.nan)
+    bins = []
+    for low in np.unique(np.floor(magnitude[measured])):
+        inside = np.floor(magnitude) == low
+        if inside.sum() >= FEWEST:
+            bins.append(
+                {
+                    "band": galaxies.filters[number],
+                    "low": float(low),
+                    "high": float(low + 1),
+                    "galaxies": int(inside.sum()),
+                    **_with_errors(metrics.point_metrics, deviation[inside], seed=seed),
+                }
+            )
+    return bins
+
+
+def _text(figures, key):
+    value, error = figures[key]["value"], figures[key]["error"]
+    if key in ("outlier_fraction", "coverage_68"):
+        return f"{100 * value:.2f} ± {100 * error:.2f} %"
+    digits = 2 if key == "cde_loss" else 4
+    return f"{value:.{digits}f} ± {error:.{digits}f}"

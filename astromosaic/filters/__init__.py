@@ -1,0 +1,22 @@
+"""Filter curves, sets of filters with their versions, and synthetic photometry.
+
+The curves are those of sedpy; every one of its filters is known by sedpy's name, LSST and SDSS
+shorter (``lsst_u`` to ``lsst_y``, ``sdss_u`` to ``sdss_z``), and SPHEREx's 102 channels as
+``spherex_001`` to ``spherex_102`` in order of wavelength.
+"""
+
+from .core import Filter, filter_shapes, load_filter
+from .names import canonical_name, list_filters, list_sets
+from .synthetic import projection_matrix, synthetic_flux, to_ab_magnitude
+
+__all__ = [
+    "Filter",
+    "canonical_name",
+    "filter_shapes",
+    "list_filters",
+    "list_sets",
+    "load_filter",
+    "projection_matrix",
+    "synthetic_flux",
+    "to_ab_magnitude",
+]

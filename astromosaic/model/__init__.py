@@ -1,0 +1,1 @@
+"""The network: `transformer` (tokens to states), `heads` (states to distributions), `weights`."""

@@ -1,0 +1,96 @@
+"""Weights in safetensors, with the model card and a checksum in the file's metadata."""
+
+import hashlib
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from .transformer import ModelConfig, Transformer
+
+__all__ = ["bundled_weights", "checksum", "load_weights", "read_card", "save_weights"]
+
+
+def bundled_weights():
+    """Path of the weights that come with the package."""
+    return Path(str(files("astromosaic") / "data" / "astromosaic.safetensors"))
+
+
+def checksum(tensors):
+    """SHA-256 over names, shapes and values of a dict of tensors."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_weights(path, network, card):
+    """Write weights and model card; the file appears whole or not at all."""
+    from safetensors.torch import save_file
+
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    metadata = {
+        "card": json.dumps(card),
+        "config": json.dumps(network.config.to_dict()),
+        "checksum": checksum(tensors),
+    }
+    temporary = Path(f"{path}.tmp")
+    save_file(tensors, temporary, metadata=metadata)
+    os.replace(temporary, path)
+
+
+def read_card(path=None):
+    """The model card of a file of weights, without loading the weights."""
+    return json.loads(_metadata(Path(path) if path else bundled_weights())["card"])
+
+
+def load_weights(path=None, device="cpu"):
+    """Load a network.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        The bundled weights without it.
+    device : str
+
+    Returns
+    -------
+    tuple of (Transformer, dict, str)
+        The network in evaluation mode, its model card, its checksum.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a file of astromosaic weights, or if the checksum does not match.
+    """
+    from safetensors.torch import load_file
+
+    path = Path(path) if path else bundled_weights()
+    metadata = _metadata(path)
+    tensors = load_file(path)
+    if checksum(tensors) != metadata["checksum"]:
+        raise ValueError(f"{path} is damaged: its checksum does not match; get the file again")
+    network = Transformer(ModelConfig(**json.loads(metadata["config"])))
+    network.load_state_dict({k: v.to(torch.float32) for k, v in tensors.items()})
+    return network.to(device).eval(), json.loads(metadata["card"]), metadata["checksum"]
+
+
+def _metadata(path):
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        raise FileNotFoundError(f"no file of weights at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError:
+        metadata = {}
+    if not {"card", "config", "checksum"} <= set(metadata):
+        raise ValueError(f"{path} is not a file of astromosaic weights")
+    return metadata

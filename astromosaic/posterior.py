@@ -1,0 +1,247 @@
+"""`Posterior`: the distribution of one property for each galaxy, with units.
+
+Every distribution is held in one form, probabilities in bins of an internal coordinate, with flat
+density within a bin. Scalars share the bins of their `astromosaic.properties.Property`; a flux has
+bins of its own for each galaxy, laid where its mixture of Gaussians changes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from .properties import FLUX_SCALE, PROPERTIES
+
+__all__ = ["FluxCoordinate", "MagnitudeCoordinate", "Posterior"]
+
+_BINS_PER_COMPONENT = 64
+
+
+@dataclass(frozen=True)
+class FluxCoordinate:
+    """A flux in a filter; internal coordinate arcsinh(f / FLUX_SCALE)."""
+
+    name: str
+    unit: str = "nJy"
+    ucd: str = "phot.flux.density"
+
+    @property
+    def definition(self):
+        return f"Noiseless flux density f_nu in {self.name}."
+
+    def to_internal(self, value):
+        return np.arcsinh(np.asarray(value, float) / FLUX_SCALE)
+
+    def to_physical(self, coordinate):
+        return FLUX_SCALE * np.sinh(np.asarray(coordinate, float))
+
+    def density_to_physical(self, coordinate):
+        return 1.0 / (FLUX_SCALE * np.cosh(np.asarray(coordinate, float)))
+
+
+@dataclass(frozen=True)
+class MagnitudeCoordinate:
+    """An AB magnitude in a filter, from the same internal coordinate as the flux, negated.
+
+    Fluxes of zero and below have no magnitude: they are all put at magnitude 35.
+    """
+
+    name: str
+    unit: str = "mag(AB)"
+    ucd: str = "phot.mag"
+
+    _FAINTEST = 35.0
+
+    @property
+    def definition(self):
+        return f"AB magnitude of the noiseless flux in {self.name.removeprefix('mag_')}."
+
+    def to_internal(self, value):
+        return -np.arcsinh(10 ** (-0.4 * (np.asarray(value, float) - 31.4)) / FLUX_SCALE)
+
+    def to_physical(self, coordinate):
+        flux = FLUX_SCALE * np.sinh(-np.asarray(coordinate, float))
+        faintest = 10 ** (-0.4 * (self._FAINTEST - 31.4))
+        return 31.4 - 2.5 * np.log10(np.maximum(flux, faintest))
+
+    def density_to_physical(self, coordinate):
+        flux = np.maximum(FLUX_SCALE * np.sinh(-np.asarray(coordinate, float)), 0.0)
+        return 0.4 * np.log(10.0) * flux / np.hypot(flux, FLUX_SCALE)
+
+
+class Posterior:
+    """The distribution of one property for each of n galaxies.
+
+    Parameters
+    ----------
+    coordinate : Property, FluxCoordinate or MagnitudeCoordinate
+        The property: its name, unit and internal coordinate.
+    edges : ndarray (m + 1,) or (n, m + 1)
+        Edges of the bins in the internal coordinate.
+    probability : ndarray (n, m)
+        Probability of each bin; a row of NaN where nothing can be said.
+
+    Notes
+    -----
+    All methods take and give physical values: `~astropy.units.Quantity` where the property has a
+    unit, plain arrays where it has none.
+    """
+
+    def __init__(self, coordinate, edges, probability):
+        self.coordinate = coordinate
+        self.name = coordinate.name
+        self.probability = np.asarray(probability, float)
+        self.probability /= self.probability.sum(axis=1, keepdims=True)
+        self.edges = np.broadcast_to(
+            np.asarray(edges, float), (len(self.probability), self.probability.shape[1] + 1)
+        )
+
+    @classmethod
+    def from_logits(cls, name, logits):
+        """Of a scalar property, from the logits (n, bins) of its histogram."""
+        prop = PROPERTIES[name]
+        logits = np.asarray(logits, float)
+        probability = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return cls(prop, np.linspace(prop.low, prop.high, prop.bins + 1), probability)
+
+    @classmethod
+    def from_mixture(cls, coordinate, log_weight, mean, sigma):
+        """Of a flux or magnitude, from Gaussians in arcsinh flux; arrays (n, components)."""
+        z = ndtri(np.linspace(1e-5, 1 - 1e-5, _BINS_PER_COMPONENT + 1))
+        edges = np.sort((mean[:, :, None] + sigma[:, :, None] * z).reshape(len(mean), -1), axis=1)
+        cdf = ndtr((edges[:, None] - mean[:, :, None]) / sigma[:, :, None])
+        cdf = np.einsum("nk,nke->ne", np.exp(log_weight), cdf)
+        probability = np.diff(cdf, axis=1)
+        if isinstance(coordinate, MagnitudeCoordinate):
+            edges, probability = -edges[:, ::-1], probability[:, ::-1]
+        return cls(coordinate, edges, probability)
+
+    def __len__(self):
+        return len(self.probability)
+
+    def __getitem__(self, rows):
+        """The posterior of some of the galaxies."""
+        return Posterior(self.coordinate, self.edges[rows], self.probability[rows])
+
+    def __repr__(self):
+        return f"<Posterior of {self.name} for {len(self)} galaxies>"
+
+    @property
+    def defined(self):
+        """Which galaxies have an answer; bool (n,)."""
+        return np.isfinite(self.probability).all(axis=1)
+
+    def quantile(self, p):
+        """Quantiles.
+
+        Parameters
+        ----------
+        p : float or sequence of float
+            Probabilities between 0 and 1.
+
+        Returns
+        -------
+        ndarray or Quantity, (n,) for one p, (n, k) for k of them
+        """
+        p = np.asarray(p, float)
+        x = self._invert(np.broadcast_to(np.atleast_1d(p), (len(self), p.size)))
+        value = self._with_unit(self.coordinate.to_physical(x))
+        return value[:, 0] if p.ndim == 0 else value
+
+    def median(self):
+        """The median; (n,)."""
+        return self.quantile(0.5)
+
+    def interval(self, level=0.68):
+        """Lower and upper end of the central interval of a level; two of (n,)."""
+        ends = self.quantile([0.5 - level / 2, 0.5 + level / 2])
+        return ends[:, 0], ends[:, 1]
+
+    def mean(self):
+        """The mean of the physical value; (n,)."""
+        return self._with_unit(self._moment(1))
+
+    def std(self):
+        """The standard deviation of the physical value; (n,)."""
+        variance = self._moment(2) - self._moment(1) ** 2
+        return self._with_unit(np.sqrt(np.maximum(variance, 0.0)))
+
+    def mode(self):
+        """The centre of the bin of highest density in the internal coordinate; (n,)."""
+        density = self.probability / np.maximum(np.diff(self.edges, axis=1), 1e-12)
+        best = np.argmax(np.nan_to_num(density, nan=-1.0), axis=1)
+        x = np.take_along_axis(self._centers(), best[:, None], axis=1)[:, 0]
+        return self._with_unit(np.where(self.defined, self.coordinate.to_physical(x), np.nan))
+
+    def cdf(self, value):
+        """Probability to be below a value, one for each galaxy or one for all; (n,).
+
+        At the true values this is the probability integral transform.
+        """
+        value = np.broadcast_to(self._without_unit(value), (len(self),))
+        x = self.coordinate.to_internal(value)
+        cumulative = self._cumulative()
+        i = np.clip((self.edges <= x[:, None]).sum(axis=1) - 1, 0, self.probability.shape[1] - 1)
+        low, high = (np.take_along_axis(self.edges, (i + k)[:, None], 1)[:, 0] for k in (0, 1))
+        c = np.take_along_axis(cumulative, i[:, None], 1)[:, 0]
+        p = np.take_along_axis(self.probability, i[:, None], 1)[:, 0]
+        return c + p * np.clip((x - low) / np.maximum(high - low, 1e-12), 0.0, 1.0)
+
+    def pdf(self, grid):
+        """Probability density on a grid of values shared by all galaxies; (n, len(grid)).
+
+        The density is per unit of the physical value, for magnitudes and redshifts per 1.
+        """
+        grid = np.atleast_1d(self._without_unit(grid))
+        x = self.coordinate.to_internal(grid)
+        jacobian = self.coordinate.density_to_physical(x)
+        density = self.probability / np.maximum(np.diff(self.edges, axis=1), 1e-12)
+        out = np.empty((len(self), len(grid)))
+        for k, (edges, row) in enumerate(zip(self.edges, density, strict=True)):
+            i = np.searchsorted(edges, x, side="right") - 1
+            inside = (i >= 0) & (i < len(row))
+            out[k] = np.where(inside, row[np.clip(i, 0, len(row) - 1)], 0.0) * jacobian
+        from astropy import units as u
+
+        unit = u.Unit(self.coordinate.unit)
+        per_value = unit != u.dimensionless_unscaled and not hasattr(unit, "physical_unit")
+        return out / unit if per_value else out
+
+    def sample(self, n, seed=0):
+        """Draw from the posterior; (n_galaxies, n). The same seed gives the same draws."""
+        p = np.random.default_rng(seed).random((len(self), n))
+        return self._with_unit(self.coordinate.to_physical(self._invert(p)))
+
+    def _cumulative(self):
+        zero = np.zeros((len(self), 1))
+        return np.concatenate([zero, np.cumsum(self.probability, axis=1)], axis=1)
+
+    def _invert(self, p):
+        """Internal coordinates where the cumulative probability is p (n, k)."""
+        out = np.full(p.shape, np.nan)
+        cumulative = self._cumulative()
+        for k in np.flatnonzero(self.defined):
+            out[k] = np.interp(p[k], cumulative[k], self.edges[k])
+        return out
+
+    def _centers(self):
+        return 0.5 * (self.edges[:, 1:] + self.edges[:, :-1])
+
+    def _moment(self, order):
+        value = self.coordinate.to_physical(self._centers()) ** order
+        return np.sum(self.probability * value, axis=1)
+
+    def _with_unit(self, value):
+        if not self.coordinate.unit:
+            return value
+        from astropy import units as u
+
+        unit = u.Unit(self.coordinate.unit)
+        return u.Magnitude(value, unit) if hasattr(unit, "physical_unit") else value << unit
+
+    def _without_unit(self, value):
+        from astropy import units as u
+
+        if isinstance(value, u.Quantity):
+            return value.to_value(u.Unit(self.coordinate.unit))
+        return np.asarray(value, float)

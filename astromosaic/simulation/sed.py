@@ -1,0 +1,249 @@
+"""From a `Population` to observed light: spectra and noiseless fluxes, as batched matrix algebra.
+
+The same torch code runs on CPU and GPU. For a galaxy the light of its stellar populations is summed
+in two parts, stars older and younger than about 3 Myr, since diffsky's dust dims the two
+differently; nebular emission goes with the young. Then come diffsky's template error, the
+intergalactic medium, redshift and the filters.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..filters import projection_matrix
+from .igm import lyman_series_transmission
+from .ssp import LOG_STEP, Z_SUN, grid_folder, log_grid
+
+__all__ = ["LOG_U_RANGE", "SED_WAVE", "SFH_EDGES_GYR", "Light", "Observer"]
+
+#: Ionisation parameters drawn, each grid value in this range with equal chance: a broad prior.
+LOG_U_RANGE = (-3.5, -2.0)
+
+_OBSERVED_RANGE = (1200.0, 56_000.0)
+_SED_BINNING = 10
+_SED_RANGE = (3500.0, 51_000.0)
+_LYA = 1215.67
+# Volumetric escape fraction of Lyman alpha, Hayes et al. 2011, ApJ 730, 8: C (1+z)^xi.
+_LYA_ESCAPE = (1.67e-3, 2.57)
+_L_SUN_CGS, _MPC_CM = 3.828e33, 3.0856775814913673e24
+_NJY_CGS = 1e-32
+
+_observed_wave = log_grid(*_OBSERVED_RANGE)
+_first = int(np.searchsorted(_observed_wave, _SED_RANGE[0]))
+_n_sed = int(np.searchsorted(_observed_wave, _SED_RANGE[1]) - _first) // _SED_BINNING
+_sed_pixels = slice(_first, _first + _n_sed * _SED_BINNING)
+#: Observed wavelengths of the stored spectra in Angstrom, R = 400.
+SED_WAVE = np.exp(np.log(_observed_wave[_sed_pixels]).reshape(_n_sed, _SED_BINNING).mean(axis=1))
+#: Edges of the star formation history in lookback time from the observation, in Gyr.
+SFH_EDGES_GYR = np.concatenate([[0.0], 10 ** np.linspace(-2.0, np.log10(13.8), 31)])
+
+
+@dataclass(frozen=True)
+class Light:
+    """What one sees of a `Population`; arrays have one row per galaxy.
+
+    Attributes
+    ----------
+    flux : ndarray (n, n_filters)
+        Noiseless f_nu in nJy.
+    sed : ndarray (n, len(SED_WAVE))
+        Noiseless f_nu in nJy, averaged over pixels of R = 400, observed frame.
+    sfh : ndarray (n, 31)
+        Mean star formation rate in M_sun/yr between `SFH_EDGES_GYR`, bursts and mergers included.
+    log_stellar_mass, log_sfr, metallicity, dust_av : ndarray (n,)
+        As `astromosaic.properties` defines them, in internal coordinates.
+    log_u : ndarray (n,)
+        Ionisation parameter of the nebular emission.
+    """
+
+    flux: np.ndarray
+    sed: np.ndarray
+    sfh: np.ndarray
+    log_stellar_mass: np.ndarray
+    log_sfr: np.ndarray
+    metallicity: np.ndarray
+    dust_av: np.ndarray
+    log_u: np.ndarray
+
+
+class Observer:
+    """Observes populations through a set of filters.
+
+    Parameters
+    ----------
+    ssp : SSPGrid
+    filters : sequence of str
+        Names of filters within 0.12 and 5.6 micron.
+    line_scatter : float
+        Scatter in dex of the strength of a galaxy's nebular emission around Cloudy's.
+    device : str
+    """
+
+    def __init__(self, ssp, filters, line_scatter=0.2, device="cpu"):
+        self.ssp, self.filters, self.line_scatter = ssp, tuple(filters), line_scatter
+        self.device = torch.device(device)
+        self._stellar = self._tensor(ssp.stellar.reshape(-1, len(ssp.wave)))
+        age = ssp.log_age_gyr
+        # diffsky's switch between the dust of young and old stars (avpop_mono).
+        self._young = self._tensor(1 / (1 + np.exp(5.0 * (age + 2.5))))
+        self._n_birth = int(np.sum(1 / (1 + np.exp(5.0 * (age + 2.5))) > 1e-3))
+        self._stellar_young = self._tensor(
+            ssp.stellar[:, : self._n_birth].reshape(-1, len(ssp.wave))
+        )
+        allowed = (ssp.log_u >= LOG_U_RANGE[0]) & (ssp.log_u <= LOG_U_RANGE[1])
+        self._log_u_nodes = np.flatnonzero(allowed)
+        self._nebular = self._tensor(ssp.nebular[allowed].reshape(allowed.sum(), -1, len(ssp.wave)))
+        self._lya = self._tensor(ssp.lyman_alpha[allowed].reshape(allowed.sum(), -1))
+        self._k = self._tensor(_attenuation_curve(ssp.wave))
+        self._ln_wave_v = self._tensor(np.log(ssp.wave / 5500.0))
+        self._igm_z = np.arange(0.0, 6.5, 0.02)
+        self._n_igm = int(np.searchsorted(ssp.wave, _LYA))
+        coefficients = np.loadtxt(grid_folder() / "lyman_series_coefs_inoue_2014_table2.txt")
+        self._igm = self._tensor(
+            lyman_series_transmission(ssp.wave[: self._n_igm], self._igm_z, coefficients)
+        )
+        self._project = self._tensor(projection_matrix(self.filters, _observed_wave))
+        self._v_pixel = int(np.searchsorted(ssp.wave, 5500.0))
+
+    def _tensor(self, array):
+        return torch.as_tensor(np.asarray(array, np.float32), device=self.device)
+
+    @torch.no_grad()
+    def observe(self, population, seed, batch_size=256):
+        """The light of a population; ionisation parameter and line strength are drawn by `seed`."""
+        rng = np.random.default_rng(seed)
+        node = rng.integers(len(self._log_u_nodes), size=len(population))
+        strength = 10 ** rng.normal(0.0, self.line_scatter, len(population))
+        # Batches share one ionisation parameter: one matrix product each.
+        order = np.argsort(node, kind="stable")
+        flux = np.empty((len(population), len(self.filters)), np.float32)
+        sed = np.empty((len(population), len(SED_WAVE)), np.float32)
+        dust_av = np.empty(len(population), np.float32)
+        for u in range(len(self._log_u_nodes)):
+            rows_u = order[node[order] == u]
+            for start in range(0, len(rows_u), batch_size):
+                rows = rows_u[start : start + batch_size]
+                flux[rows], sed[rows], dust_av[rows] = self._observe_batch(
+                    population[rows], u, strength[rows]
+                )
+        return Light(
+            flux=flux, sed=sed, dust_av=dust_av,
+            log_u=self.ssp.log_u[self._log_u_nodes][node].astype(np.float32),
+            **_stellar_content(population, self.ssp),
+        )  # fmt: skip
+
+    def _observe_batch(self, population, u, strength):
+        n = len(population)
+        weights = self._tensor(population.ssp_weights)  # (n, n_met, n_age)
+        young = (weights * self._young)[:, :, : self._n_birth].reshape(n, -1)
+        old = (weights * (1 - self._young)).reshape(n, -1)
+        birth = weights[:, :, : self.ssp.n_young].reshape(n, -1)
+        z = self._tensor(population.redshift)
+        light_old = old @ self._stellar
+        light_young = young @ self._stellar_young
+        strength = self._tensor(strength)[:, None]
+        light_young += strength * (birth @ self._nebular[u])
+        self._add_lyman_alpha(light_young, strength[:, 0] * (birth @ self._lya[u]), z)
+
+        av_old, av_young, delta, unobscured = self._tensor(population.dust).T[:, :, None]
+        k = self._k * torch.exp(delta * self._ln_wave_v) * (-0.4 * np.log(10.0) / 4.05)
+        bare = light_old[:, self._v_pixel] + light_young[:, self._v_pixel]
+        light = light_old * (unobscured + (1 - unobscured) * torch.exp(av_old * k))
+        light += light_young * (unobscured + (1 - unobscured) * torch.exp(av_young * k))
+        dust_av = -2.5 * torch.log10(light[:, self._v_pixel] / bare)
+
+        light *= self._interpolate_nodes(population)
+        light[:, : self._n_igm] *= self._interpolate_igm(z)
+        light *= self._distance_factor(population)[:, None]
+        observed = self._redshift(light, z)
+        sed = observed[:, _sed_pixels].reshape(n, _n_sed, _SED_BINNING).mean(dim=2)
+        flux = observed @ self._project
+        return flux.cpu().numpy(), sed.cpu().numpy(), dust_av.cpu().numpy()
+
+    def _add_lyman_alpha(self, light, luminosity, z):
+        constant, slope = _LYA_ESCAPE
+        escape = torch.clamp(constant * (1 + z) ** slope, max=1.0)
+        pixel = int(round(np.log(_LYA / self.ssp.wave[0]) / LOG_STEP))
+        light[:, pixel] += luminosity * escape / (2.99792458e18 / _LYA * LOG_STEP)
+
+    def _interpolate_nodes(self, population):
+        nodes = population.template_nodes
+        i = np.clip(np.searchsorted(nodes, self.ssp.wave) - 1, 0, len(nodes) - 2)
+        f = self._tensor(np.clip((self.ssp.wave - nodes[i]) / (nodes[i + 1] - nodes[i]), 0, 1))
+        factor = self._tensor(population.template_error)
+        i = torch.as_tensor(i, device=self.device)
+        return factor[:, i] * (1 - f) + factor[:, i + 1] * f
+
+    def _interpolate_igm(self, z):
+        x = z / 0.02
+        i = x.long().clamp(max=len(self._igm_z) - 2)
+        f = (x - i)[:, None]
+        return self._igm[i] * (1 - f) + self._igm[i + 1] * f
+
+    def _distance_factor(self, population):
+        """From L_nu per solar mass (L_sun/Hz) in the rest frame to f_nu in nJy observed."""
+        z = population.redshift.astype(float)
+        area = 4 * np.pi * (_luminosity_distance_mpc(z) * _MPC_CM) ** 2
+        mass = 10.0**population.log_mass_formed
+        return self._tensor(mass * (1 + z) * _L_SUN_CGS / area / _NJY_CGS)
+
+    def _redshift(self, light, z):
+        """Shift rest-frame spectra to the observed grid, interpolating linearly in ln(lambda)."""
+        offset = np.log(_observed_wave[0] / self.ssp.wave[0]) / LOG_STEP
+        start = offset - torch.log1p(z) / LOG_STEP
+        whole = torch.floor(start)
+        f = (start - whole)[:, None]
+        index = whole.long()[:, None] + torch.arange(len(_observed_wave), device=self.device)
+        inside = (index >= 0) & (index < light.shape[1] - 1)
+        index = index.clamp(0, light.shape[1] - 2)
+        shifted = torch.gather(light, 1, index) * (1 - f) + torch.gather(light, 1, index + 1) * f
+        return torch.where(inside, shifted, torch.zeros((), device=self.device))
+
+
+def _attenuation_curve(wave):
+    """diffsky's k(lambda) before its power-law slope (triweight fit to Noll et al. 2009, bump)."""
+    from diffsky.dustpop.tw_dust_kernels import (
+        UV_BUMP_DW_MICRON,
+        UV_BUMP_W0_MICRON,
+        _drude_bump,
+        triweight_k_lambda,
+    )
+
+    micron = wave / 1e4
+    bump = _drude_bump(micron, UV_BUMP_W0_MICRON, UV_BUMP_DW_MICRON, 1.0)
+    return np.maximum(np.asarray(triweight_k_lambda(micron)) + np.asarray(bump), 0.0)
+
+
+def _luminosity_distance_mpc(z):
+    from astropy.cosmology import Planck15
+
+    grid = np.concatenate([[0.0], np.geomspace(1e-3, 8.0, 2000)])
+    return np.interp(z, grid, Planck15.luminosity_distance(grid).value)
+
+
+def _stellar_content(population, ssp):
+    """Mass, star formation history and metallicity from the weights of the populations."""
+    weights = population.ssp_weights.astype(float)
+    formed = 10.0 ** population.log_mass_formed.astype(float)
+    surviving = np.einsum("gma,ma->g", weights, ssp.surviving)
+    # The weight of an age is the mass formed between the midpoints (in log age) to its neighbours.
+    age = ssp.log_age_gyr
+    edges = 10 ** np.concatenate([[-9.0], 0.5 * (age[1:] + age[:-1]), [age[-1] + 0.03]])
+    younger = np.concatenate(
+        [np.zeros((len(formed), 1)), np.cumsum(weights.sum(axis=1), axis=1)], axis=1
+    )
+
+    def mass_younger_than(gyr):
+        return np.stack([np.interp(gyr, edges, row) for row in younger]) * formed[:, None]
+
+    # A bin that reaches beyond the Big Bang holds all that is older than its young edge.
+    sfh = np.diff(mass_younger_than(SFH_EDGES_GYR), axis=1) / np.diff(SFH_EDGES_GYR) / 1e9
+    sfr = mass_younger_than(np.array([0.1]))[:, 0] / 1e8
+    metallicity = np.einsum("gma,m->g", weights, 10.0**ssp.log_z) / Z_SUN
+    return {
+        "sfh": sfh.astype(np.float32),
+        "log_stellar_mass": np.log10(formed * surviving).astype(np.float32),
+        "log_sfr": np.log10(np.maximum(sfr, 1e-5)).astype(np.float32),
+        "metallicity": np.log10(metallicity).astype(np.float32),
+    }

@@ -1,0 +1,232 @@
+"""Tables survive the trip to a file and back, and files that are not tables say so."""
+
+import h5py
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.table import MaskedColumn, QTable, Table
+from astropy.utils.masked import Masked
+
+from astromosaic.io import FORMATS, check_output, read_catalog, write_catalog
+
+WRITABLE = [ending for name, endings in FORMATS.items() if name != "CSV" for ending in endings]
+MASK = np.array([False, True, False])
+
+
+@pytest.fixture
+def result():
+    """A table like those that predictions come in, with all that is hard to write."""
+    table = QTable()
+    table["objectId"] = [1, 2, 2**60]
+    table["name"] = ["a", "bb", "ccc"]
+    table["redshift"] = Masked([0.1, 0.2, 0.3], mask=MASK)
+    table["stellar_mass"] = Masked([1e9, 2e10, 3e11] * u.solMass, mask=MASK)
+    table["sfr"] = [0.1, 1.0, 10.0] * u.solMass / u.yr
+    table["metallicity"] = [-1.0, 0.0, 0.2] * u.dex
+    table["dust_av"] = [0.1, 0.2, 0.3] * u.mag
+    table["lsst_r"] = np.array([-1.0, 100.0, 1e4], dtype=np.float32) * u.nJy
+    table["lsst_i"] = [20.0, 21.0, 22.0] * u.ABmag
+    samples = np.arange(12.0).reshape(3, 4)
+    table["redshift_samples"] = Masked(samples, mask=np.repeat(MASK[:, None], 4, axis=1))
+    table["spherex"] = np.arange(6.0).reshape(3, 2) * u.uJy
+    table["comment"] = MaskedColumn(["none", "", "faint"], mask=MASK)
+    table["flag"] = np.array([0, 1, 4], dtype=np.int32)
+    table["visits"] = MaskedColumn([1, 2, 999999], mask=MASK)
+    table["good"] = MaskedColumn([True, True, False], mask=MASK)
+    table["stellar_mass"].info.description = "Surviving stellar mass"
+    table["redshift"].info.meta = {"ucd": "src.redshift.phot"}
+    table.meta = {
+        "model": "small",
+        "checksum": "0123abcd" * 20,
+        "seed": np.int64(3),
+        "filters": {"lsst": "v1.9", "spherex": None, "greek": "λ"},
+        "queries": ["redshift", "stellar_mass"],
+        "scale": float("nan"),
+        "comments": ["first", "second"],
+    }
+    return table
+
+
+@pytest.mark.parametrize("ending", WRITABLE)
+def test_round_trip(result, tmp_path, ending):
+    path = tmp_path / f"result{ending}"
+    write_catalog(result, path)
+    back = read_catalog(path)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert back.colnames == result.colnames
+    for name in result.colnames:
+        given, got = result[name], back[name]
+        assert got.info.unit == given.info.unit, name
+        if name == "comment" and path.suffix in (".vot", ".votable", ".xml"):
+            assert got[1] == ""  # VOTable does not tell empty from missing text
+            continue
+        mask = np.broadcast_to(getattr(given, "mask", False), given.shape)
+        np.testing.assert_array_equal(np.broadcast_to(getattr(got, "mask", False), got.shape), mask)
+        values = np.asarray(given.unmasked if isinstance(given, Masked) else given)
+        np.testing.assert_array_equal(np.asarray(got)[~mask], values[~mask], err_msg=name)
+    assert back["stellar_mass"].info.description == "Surviving stellar mass"
+    if ending not in (".parquet", ".pq", ".parq"):
+        assert back["redshift"].info.meta["ucd"] == "src.redshift.phot"
+
+
+@pytest.mark.parametrize("ending", WRITABLE)
+def test_meta_survives(result, tmp_path, ending):
+    path = tmp_path / f"result{ending}"
+    write_catalog(result, path)
+    meta = read_catalog(path).meta
+    if "fit" in ending:
+        meta = {key.lower(): value for key, value in meta.items()}
+    for key in ("model", "checksum", "filters", "queries", "comments"):
+        assert meta[key] == result.meta[key], key
+    assert int(meta["seed"]) == 3
+    assert np.isnan(float(meta["scale"]))
+
+
+@pytest.mark.parametrize("ending", [".ecsv", ".vot", ".h5", ".parquet"])
+def test_text_in_any_script(tmp_path, ending):
+    write_catalog(Table({"name": ["Å", "λ Ori"]}), tmp_path / f"t{ending}")
+    assert read_catalog(tmp_path / f"t{ending}")["name"].tolist() == ["Å", "λ Ori"]
+
+
+def test_fits_says_that_it_holds_ascii_only(tmp_path):
+    with pytest.warns(UserWarning, match="column 'name': FITS cannot hold"):
+        write_catalog(Table({"name": ["Å", "b"]}), tmp_path / "t.fits")
+    assert read_catalog(tmp_path / "t.fits")["name"].tolist() == ["?", "b"]
+
+
+@pytest.mark.parametrize("ending", [".fits", ".ecsv", ".vot", ".h5", ".parquet"])
+def test_coordinates(tmp_path, ending):
+    path = tmp_path / f"coordinates{ending}"
+    coord = SkyCoord([10.0, 20.0] * u.deg, [-5.0, 5.0] * u.deg)
+    write_catalog(QTable({"coord": coord, "redshift": [0.1, 0.2]}), path)
+    back = read_catalog(path)
+    dec = back["coord"].dec if "coord" in back.colnames else back["coord.dec"]
+    np.testing.assert_allclose(u.Quantity(dec, u.deg).value, [-5.0, 5.0])
+
+
+@pytest.mark.parametrize("ending", WRITABLE)
+def test_writing_leaves_the_table_as_it_was(result, tmp_path, ending):
+    before = result.copy()
+    write_catalog(result, tmp_path / f"result{ending}")
+    assert result.meta.keys() == before.meta.keys()
+    for name in before.colnames:
+        assert type(result[name]) is type(before[name])
+        assert result[name].info.unit == before[name].info.unit
+
+
+@pytest.mark.parametrize("ending", WRITABLE)
+def test_existing_files_are_kept(tmp_path, ending):
+    path = tmp_path / f"result{ending}"
+    write_catalog(Table({"a": [1]}), path)
+    with pytest.raises(FileExistsError, match="exists already"):
+        write_catalog(Table({"a": [2]}), path)
+    assert read_catalog(path)["a"][0] == 1
+    write_catalog(Table({"a": [3]}), path, overwrite=True)
+    assert read_catalog(path)["a"][0] == 3
+
+
+def test_the_content_tells_the_format(tmp_path):
+    for ending in (".fits", ".ecsv", ".vot", ".h5", ".parquet"):
+        path = tmp_path / f"t{ending}"
+        write_catalog(Table({"a": [1.0, 2.0]}), path)
+        renamed = path.rename(tmp_path / f"{ending[1:]}.dat")
+        np.testing.assert_array_equal(read_catalog(renamed)["a"], [1.0, 2.0])
+
+
+def test_csv(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("id,mag_r_lsst\n1,20.5\n2,\n")
+    table = read_catalog(path)
+    assert table["mag_r_lsst"].mask.tolist() == [False, True]
+    with pytest.raises(ValueError, match=r"\.ecsv"):
+        write_catalog(table, tmp_path / "out.csv")
+
+
+def test_hdf5_of_rail(tmp_path):
+    path = tmp_path / "rail.hdf5"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("photometry")
+        group["id"] = np.arange(3)
+        group["mag_r_lsst"] = np.array([20.0, 21.0, np.nan], dtype=np.float32)
+        group["mag_r_lsst"].attrs["unit"] = "mag"
+        group["name"] = np.array([b"x", b"y", b"z"])
+        group["field"] = ["COSMOS", "XMM", "Å"]
+        file.create_group("other")["grid"] = np.linspace(0, 3, 301)
+    table = read_catalog(path)
+    assert table.colnames == ["field", "id", "mag_r_lsst", "name"]
+    assert table["mag_r_lsst"].unit == u.mag
+    assert table["name"].dtype.kind == table["field"].dtype.kind == "U"
+    assert table["field"][2] == "Å"
+
+
+def test_hdf5_columns_at_the_top(tmp_path):
+    path = tmp_path / "flat.h5"
+    with h5py.File(path, "w") as file:
+        file["mag_r_lsst"] = [20.0, 21.0]
+        file["redshift"] = [0.1, 0.2]
+    assert len(read_catalog(path)) == 2
+
+
+def test_hdf5_with_several_tables(tmp_path):
+    path = tmp_path / "two.h5"
+    Table({"a": [1]}).write(path, path="one", format="hdf5")
+    Table({"b": [1]}).write(path, path="two", format="hdf5", append=True)
+    with pytest.raises(ValueError, match=r"several tables \(one, two\)"):
+        read_catalog(path)
+
+
+def test_parquet_of_other_programs(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {
+        "objectId": pa.array([1, None, 2**60]),
+        "r_psfFlux": pa.array([1.0, None, 3.0]),
+        "name": pa.array(["a", None, "c"]),
+        "r_flag": pa.array([True, None, False]),
+        "spherex": pa.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
+    table = read_catalog(tmp_path / "t.parquet")
+    for name in ("objectId", "r_psfFlux", "name", "r_flag"):
+        assert table[name].mask.tolist() == [False, True, False], name
+    assert table["objectId"][2] == 2**60
+    assert table["spherex"].shape == (3, 2)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        read_catalog(tmp_path / "none.fits")
+    with pytest.raises(ValueError, match="is a folder"):
+        read_catalog(tmp_path)
+
+
+@pytest.mark.parametrize("ending", [e for e in WRITABLE if "gz" not in e])
+def test_not_a_table(tmp_path, ending):
+    path = tmp_path / f"text{ending}"
+    path.write_text("Dear colleague,\nplease find no table here.\n")
+    with pytest.raises(ValueError, match=r"cannot be read as \w+: ") as error:
+        read_catalog(path)
+    assert "\n" not in str(error.value)
+
+
+def test_fits_image_is_not_a_table(tmp_path):
+    fits.writeto(tmp_path / "image.fits", np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="no table extension"):
+        read_catalog(tmp_path / "image.fits")
+
+
+def test_unknown_ending(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("no table")
+    with pytest.raises(ValueError, match=r"known formats and endings: FITS \(\.fits"):
+        read_catalog(path)
+    with pytest.raises(ValueError, match="cannot be told"):
+        check_output(path, overwrite=True)
+
+
+def test_output_folder_must_exist(tmp_path):
+    with pytest.raises(FileNotFoundError, match="folder"):
+        check_output(tmp_path / "none" / "out.fits")

@@ -1,0 +1,1 @@
+"""Training: what is shown and asked (`masking`), with which noise (`noise`), and the `loop`."""

@@ -1,0 +1,347 @@
+"""Training: one command on CPU and GPU that goes on after a kill as if nothing had happened.
+
+What a step sees depends on the seed and the number of the step alone, so that a run resumed from a
+checkpoint ends with the weights of an unbroken one.
+"""
+
+import json
+import math
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from .. import __version__
+from ..galaxies import MEASURED
+from ..model.heads import flux_nll, scalar_bin
+from ..model.transformer import ModelConfig, Transformer
+from ..model.weights import save_weights
+from ..properties import PROPERTIES
+from ..tokens import flux_to_internal, shape_features, tokens_from_arrays
+from .masking import MaskingModel, cameras, draw_pattern
+from .noise import NoiseModel, depth_nanojansky, drop_channels, observe, spherex_depth
+
+__all__ = ["TrainingData", "train"]
+
+#: The dataset of each property in a file of mocks, in internal coordinates but for the redshift.
+_DATASETS = {"stellar_mass": "log_stellar_mass", "halo_mass": "log_halo_mass", "sfr": "log_sfr",
+             "metallicity": "metallicity", "dust_av": "dust_av"}  # fmt: skip
+_SCALAR_WEIGHT = {"redshift": 1.0}
+_OTHER_WEIGHT = 0.25
+_FLUX_WEIGHT = 0.15
+_EMA_DECAY = 0.999
+_VALIDATION_BATCHES = 24
+
+
+class TrainingData:
+    """Noiseless galaxies on the device where training runs.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Files of mocks (`astromosaic.simulation.mocks`); all with the same filters.
+    device : str
+    limit : int, optional
+        Only the first so many galaxies of each file.
+
+    Attributes
+    ----------
+    flux : Tensor (n, n_filters + 102)
+        Noiseless fluxes in nJy, SPHEREx channels last.
+    scalars : Tensor (n, n_properties)
+        Internal coordinates.
+    """
+
+    def __init__(self, paths, device="cpu", limit=None, group="train"):
+        from ..simulation.mocks import load_mocks
+
+        names = ["flux", "spherex", "redshift", *_DATASETS.values()]
+        files = [load_mocks(path, group, names, limit) for path in paths]
+        if len({f["filters"] for f in files}) != 1:
+            raise ValueError("the files of mocks have different filters; train on one kind")
+        self.filters = files[0]["filters"]
+        flux = [np.concatenate([f["flux"], f["spherex"]], axis=1) for f in files]
+        scalars = [_scalars(f) for f in files]
+        self.flux = torch.as_tensor(np.concatenate(flux), device=device)
+        self.scalars = torch.as_tensor(np.concatenate(scalars), dtype=torch.float32, device=device)
+        channels = tuple(f"spherex_{i:03d}" for i in range(1, 103))
+        self.shape = shape_features(self.filters + channels).to(device)
+        self.sky = torch.as_tensor(depth_nanojansky(self.filters), device=device)
+        self.sky_spherex = torch.as_tensor(spherex_depth(), device=device)
+        self.groups = cameras(self.filters)
+
+    def __len__(self):
+        return len(self.flux)
+
+
+def _scalars(arrays):
+    columns = [PROPERTIES["redshift"].to_internal(arrays["redshift"])]
+    return np.stack(columns + [arrays[_DATASETS[p]] for p in list(PROPERTIES)[1:]], axis=1)
+
+
+def train(
+    mocks, output, steps=20_000, batch_size=512, learning_rate=1.5e-3, seed=0, device="cpu",
+    config=None, masking=None, noise=None, checkpoint_every=500, validation=4_000, limit=None,
+    stop_after=None, progress=True,
+):  # fmt: skip
+    """Train a model and write its weights.
+
+    Parameters
+    ----------
+    mocks : sequence of str or Path
+        Files of mocks.
+    output : str or Path
+        Safetensors file to write; ``output + ".checkpoint"`` is kept beside it until the end, and
+        ``output + ".log"`` has one line of JSON for each checkpoint.
+    steps, batch_size, learning_rate, seed
+        Length, and the usual meanings; the rate falls to zero as a cosine.
+    device : str
+        ``cpu`` or ``cuda``.
+    config, masking, noise : ModelConfig, MaskingModel, NoiseModel, optional
+    checkpoint_every : int
+        Steps between checkpoints and validations.
+    validation : int
+        Galaxies at the end of the training set kept for validation, never trained on.
+    limit : int, optional
+        Only the first so many galaxies of each file.
+    stop_after : int, optional
+        Stop after this many steps of this call, at a checkpoint, to be resumed by another call.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Path or None
+        The weights; None where `stop_after` ended it early.
+    """
+    from tqdm import tqdm
+
+    output, checkpoint = Path(output), Path(f"{output}.checkpoint")
+    config, masking = config or ModelConfig(), masking or MaskingModel()
+    noise = noise or NoiseModel()
+    data = TrainingData(mocks, device, limit)
+    n_train = len(data) - validation
+    if n_train < batch_size:
+        raise ValueError(f"{len(data)} galaxies are too few: {validation} are kept for validation")
+    settings = {
+        "mocks": [_provenance(path) for path in mocks], "galaxies": n_train, "steps": steps,
+        "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
+        "masking": asdict(masking), "noise": asdict(noise), "model": config.to_dict(),
+    }  # fmt: skip
+
+    torch.manual_seed(seed)
+    network = Transformer(config).to(device)
+    average = {k: v.detach().clone() for k, v in network.named_parameters()}
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
+    start = _resume(checkpoint, network, average, optimizer, settings, device)
+    end = steps if stop_after is None else min(steps, start + stop_after)
+    began, losses = time.monotonic(), {}
+    with tqdm(total=steps, initial=start, unit="step", disable=not progress) as bar:
+        for step in range(start, end):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * _schedule(step, steps)
+            rng = np.random.default_rng([seed, step])
+            rows = _rows(step, batch_size, n_train, seed)
+            loss, parts = _loss(network, data, rows, masking, noise, rng)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            decay = min(_EMA_DECAY, (1 + step) / (10 + step))
+            with torch.no_grad():
+                parameters = dict(network.named_parameters())
+                torch._foreach_lerp_(
+                    list(average.values()), [parameters[k] for k in average], 1 - decay
+                )
+            for name, value in parts.items():
+                losses.setdefault(name, []).append(float(value))
+            bar.update()
+            done = step + 1
+            if done % checkpoint_every == 0 or done == end:
+                _checkpoint(checkpoint, done, network, average, optimizer, settings)
+                line = {"step": done, "seconds": round(time.monotonic() - began, 1)}
+                line["train"] = {k: round(float(np.mean(v)), 4) for k, v in losses.items()}
+                line["validation"] = _validate(config, average, data, n_train, masking, noise, device)
+                losses = {}
+                _log(f"{output}.log", line)
+                bar.set_postfix(line["validation"] | {"train": line["train"]["total"]})
+    if end < steps:
+        return None
+    final = Transformer(config)
+    final.load_state_dict({k: v.cpu() for k, v in average.items()})
+    reference = flux_to_internal(data.flux[:n_train, : len(data.filters)])
+    span = [round(float(x), 2) for x in np.percentile(reference.cpu().numpy()[::10], [0.1, 99.9])]
+    card = {
+        "name": "astromosaic", "trained_with": f"astromosaic {__version__}, torch {torch.__version__}",
+        "parameters": sum(p.numel() for p in final.parameters()), "training": settings,
+        "filters": list(data.filters), "flux_range": span, "validation": line["validation"],
+    }  # fmt: skip
+    save_weights(output, final, card)
+    checkpoint.unlink()
+    return output
+
+
+def _schedule(step, steps, warmup=400):
+    warm = min(1.0, (step + 1) / min(warmup, max(steps // 10, 1)))
+    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def _rows(step, batch_size, n, seed):
+    """Rows of a step: a new random order for each pass through the data."""
+    first = step * batch_size
+    epochs = range(first // n, (first + batch_size - 1) // n + 1)
+    order = np.concatenate([_permutation(n, seed, e) for e in epochs])
+    offset = first - epochs[0] * n
+    return order[offset : offset + batch_size]
+
+
+_permutations = {}
+
+
+def _permutation(n, seed, epoch):
+    key = (n, seed, epoch)
+    if key not in _permutations:
+        for old in [k for k in _permutations if k[2] < epoch - 1]:
+            del _permutations[old]
+        _permutations[key] = np.random.default_rng([seed, 7, epoch]).permutation(n)
+    return _permutations[key]
+
+
+def _loss(network, data, rows, masking, noise, rng):
+    """The loss of one batch; its parts by query."""
+    device = data.flux.device
+    pattern = draw_pattern(data.groups, len(data.filters), masking, rng)
+    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+    rows = torch.as_tensor(rows, device=device)
+    true_flux, true_scalars = data.flux[rows], data.scalars[rows]
+    tokens = _observe_batch(data, pattern, true_flux, true_scalars, noise, rng, generator)
+    queries = torch.as_tensor(pattern.queries, device=device)
+    state, query_states = network(tokens, data.shape[queries])
+    parts, total = {}, 0.0
+    for i, (name, logits) in enumerate(network.scalar_heads(state).items()):
+        target = scalar_bin(PROPERTIES[name], true_scalars[:, i])
+        parts[name] = functional.cross_entropy(logits, target)
+        total = total + _SCALAR_WEIGHT.get(name, _OTHER_WEIGHT) * parts[name]
+    target = flux_to_internal(true_flux[:, queries]) - tokens.reference[:, None]
+    # Where a galaxy is far fainter in the filter asked than the likelihood resolves, one such
+    # galaxy must not outweigh the batch.
+    parts["flux"] = flux_nll(network.flux_head(query_states), target).clamp(max=20.0).mean()
+    parts["total"] = total + _FLUX_WEIGHT * parts["flux"]
+    return parts["total"], {k: v.detach() for k, v in parts.items()}
+
+
+def _observe_batch(data, pattern, flux, scalars, noise, rng, generator):
+    """Tokens of a batch observed with the noise of a survey."""
+    kinds = ("clean", "no_error", "limits", "noisy")
+    chances = np.array([noise.clean, noise.no_error, noise.limits, 0.0])
+    chances[3] = 1 - chances.sum()
+    kind = rng.choice(kinds, p=chances)
+    given = torch.as_tensor(pattern.filters, device=flux.device)
+    photometry = observe(flux[:, given], data.sky[given], noise, kind, generator) if len(given) else (
+        flux[:, :0], flux[:, :0], torch.zeros(len(flux), 0, dtype=torch.int8, device=flux.device)
+    )  # fmt: skip
+    spherex = None
+    if pattern.spherex:
+        n = len(data.filters)
+        spherex = observe(
+            flux[:, n:], data.sky_spherex, noise, "clean" if kind == "clean" else "noisy", generator,
+            noise.spherex_depth,
+        )  # fmt: skip
+        if rng.random() < 0.3:
+            spherex = drop_channels(spherex, 0.5, generator)
+    names = list(PROPERTIES)
+    known = {names.index(s): _observe_scalar(scalars, names.index(s), rng, generator)
+             for s in pattern.scalars}  # fmt: skip
+    return tokens_from_arrays(len(flux), photometry, data.shape[given], spherex, known)
+
+
+def _observe_scalar(scalars, index, rng, generator):
+    """A known scalar: exact with unknown error, or with an error between 0.1 and 10% of the range."""
+    value = scalars[:, index]
+    state = torch.full(value.shape, MEASURED, dtype=torch.int8, device=value.device)
+    if rng.random() < 0.5:
+        return value, torch.full_like(value, float("nan")), state
+    prop = list(PROPERTIES.values())[index]
+    u = torch.rand(value.shape, generator=generator, device=value.device)
+    error = (prop.high - prop.low) * 10 ** (-3.0 + 2.0 * u)
+    scatter = torch.randn(value.shape, generator=generator, device=value.device)
+    return value + error * scatter, error, state
+
+
+@torch.no_grad()
+def _validate(config, average, data, n_train, masking, noise, device):
+    """Losses on galaxies never trained on, of the averaged weights, on batches always the same."""
+    network = Transformer(config).to(device)
+    network.load_state_dict(average)
+    network.eval()
+    rows = np.arange(n_train, len(data))
+    parts = {}
+    for k in range(_VALIDATION_BATCHES):
+        batch = np.roll(rows, -k * 512)[:512]
+        _, losses = _loss(network, data, batch, masking, noise, np.random.default_rng([2718, k]))
+        for name, value in losses.items():
+            parts.setdefault(name, []).append(float(value))
+    return {name: round(float(np.mean(v)), 4) for name, v in parts.items()}
+
+
+def _checkpoint(path, step, network, average, optimizer, settings):
+    from safetensors.torch import save_file
+
+    tensors = {f"network.{k}": v.detach() for k, v in network.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.items()}
+    for i, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{i}.{k}": v for k, v in state.items()}
+    temporary = Path(f"{path}.tmp")
+    save_file(
+        {k: v.contiguous() for k, v in tensors.items()}, temporary,
+        metadata={"step": str(step), "settings": json.dumps(settings)},
+    )  # fmt: skip
+    os.replace(temporary, path)
+
+
+def _resume(path, network, average, optimizer, settings, device):
+    """Load a checkpoint, if there is one; the number of steps done."""
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    if not path.exists():
+        return 0
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    if metadata["settings"] != json.dumps(settings):
+        raise ValueError(
+            f"{path} is the checkpoint of a run with other settings; remove it or name another output"
+        )
+    tensors = load_file(path, device=str(device))
+    network.load_state_dict(_under(tensors, "network."))
+    for name, value in _under(tensors, "average.").items():
+        average[name].copy_(value)
+    adam = {}
+    for name, value in _under(tensors, "adam.").items():
+        index, key = name.split(".", 1)
+        adam.setdefault(int(index), {})[key] = value
+    state = optimizer.state_dict()
+    optimizer.load_state_dict({"state": adam, "param_groups": state["param_groups"]})
+    return int(metadata["step"])
+
+
+def _under(tensors, prefix):
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _log(path, line):
+    with open(path, "a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _provenance(path):
+    import h5py
+
+    with h5py.File(path) as file:
+        return json.loads(file.attrs["provenance"]) | {"galaxies": len(file["train/redshift"])}

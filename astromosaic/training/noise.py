@@ -1,0 +1,156 @@
+"""The noise of surveys, drawn anew each time a galaxy is seen in training.
+
+A galaxy is observed to a depth, with an error that the survey states and with what it does not
+state: zero points that are off, errors that are too small, and photometry that differs from band
+to band by more than photons explain. All is torch, on the device where training runs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..galaxies import LIMIT, MEASURED, MISSING
+
+__all__ = ["LSST_10_YEAR", "NoiseModel", "depth_nanojansky", "observe", "spherex_depth"]
+
+#: Five-sigma point-source depths of LSST after ten years, AB (photerr 1.6.0; Ivezic et al. 2019).
+LSST_10_YEAR = {"u": 25.70, "g": 26.92, "r": 27.06, "i": 26.51, "z": 25.78, "y": 24.86}
+
+# Typical depth of an imaging survey as deep as LSST against wavelength in micron: LSST's own, and
+# beyond it a deep near-infrared survey, which is what accompanies such data.
+_DEPTH_CURVE = (
+    (0.15, 0.23, 0.36, 0.48, 0.62, 0.75, 0.87, 0.97, 1.25, 1.65, 2.2, 3.6, 5.0),
+    (25.0, 25.0, 25.70, 26.92, 27.06, 26.51, 25.78, 24.86, 24.7, 24.4, 24.2, 24.0, 23.7),
+)
+
+
+def depth_nanojansky(filters):
+    """One-sigma noise in nJy of each named filter in a survey as deep as LSST's ten years."""
+    from ..filters import filter_shapes
+
+    if not len(filters):
+        return np.zeros(0, np.float32)
+    pivot = np.exp(filter_shapes(tuple(filters))[:, 0])
+    five_sigma = np.interp(np.log(pivot), np.log(_DEPTH_CURVE[0]), _DEPTH_CURVE[1])
+    return (10 ** (-0.4 * (five_sigma - 31.4)) / 5.0).astype(np.float32)
+
+
+def spherex_depth(survey="all_sky"):
+    """One-sigma noise in nJy of the 102 SPHEREx channels, `survey` ``all_sky`` or ``deep``.
+
+    From the point-source sensitivity table of the SPHEREx project (v28), interpolated to the
+    measured channels, times the square root of two for its Nyquist sampling.
+    """
+    from importlib.resources import files
+
+    from ..filters import filter_shapes
+
+    table = np.loadtxt(files("astromosaic") / "data" / "spherex_depth.txt")
+    pivot = np.exp(filter_shapes(tuple(f"spherex_{i:03d}" for i in range(1, 103)))[:, 0])
+    magnitude = np.interp(pivot, table[:, 0], table[:, {"all_sky": 1, "deep": 2}[survey]])
+    return (np.sqrt(2.0) * 10 ** (-0.4 * (magnitude - 31.4)) / 5.0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Ranges from which the noise is drawn; the defaults are those of the bundled weights.
+
+    Attributes
+    ----------
+    depth : tuple of float
+        Depth of the survey relative to LSST's ten years, in magnitudes, uniform per galaxy.
+    depth_scatter : float
+        Scatter of single bands around that.
+    min_signal_to_noise : float
+        Galaxies fainter than this in every band of the survey would not be in its catalogue: they
+        are observed more deeply.
+    floor : tuple of float
+        Stated relative error of bright sources, log-uniform per galaxy.
+    unstated : tuple of float
+        Relative scatter between bands that is not stated, log-uniform per galaxy.
+    underestimate : float
+        Scatter of ln(true error / stated error) per galaxy.
+    clean, no_error, limits : float
+        Fractions of batches without noise, without errors, and with limits for non-detections.
+    spherex_depth : tuple of float
+        Depth relative to SPHEREx's all-sky survey in magnitudes; deep fields are at about 2.
+    """
+
+    depth: tuple = (-5.5, 2.5)
+    depth_scatter: float = 0.4
+    min_signal_to_noise: float = 4.0
+    floor: tuple = (2e-3, 3e-2)
+    unstated: tuple = (5e-3, 5e-2)
+    underestimate: float = 0.2
+    clean: float = 0.12
+    no_error: float = 0.06
+    limits: float = 0.08
+    spherex_depth: tuple = (0.0, 5.0)
+
+
+def observe(flux, sky, model, kind, generator, depth=None):
+    """Observe noiseless fluxes.
+
+    Parameters
+    ----------
+    flux : Tensor (n, f)
+        Noiseless fluxes in nJy.
+    sky : Tensor (f,)
+        One-sigma noise at the reference depth, in nJy.
+    model : NoiseModel
+    kind : {"noisy", "clean", "no_error", "limits"}
+    generator : torch.Generator
+    depth : tuple of float, optional
+        Range of depths in magnitudes, in place of the model's.
+
+    Returns
+    -------
+    tuple of Tensor (n, f)
+        Value, error, state.
+    """
+    n, f = flux.shape
+
+    def normal(*shape):
+        return torch.randn(shape, generator=generator, device=flux.device)
+
+    def log_uniform(low, high):
+        u = torch.rand((n, 1), generator=generator, device=flux.device)
+        return low * (high / low) ** u
+
+    state = torch.full((n, f), MEASURED, dtype=torch.int8, device=flux.device)
+    if kind == "clean":
+        error = flux.abs() * log_uniform(1e-4, 2e-3) + sky * 1e-3
+        return flux + error * normal(n, f), error, state
+
+    low, high = depth or model.depth
+    u = torch.rand((n, 1), generator=generator, device=flux.device)
+    # The survey is at least so deep that the galaxy is detected in its best band.
+    best = (flux / sky).amax(dim=1, keepdim=True).clamp(min=1e-3)
+    needed = 2.5 * torch.log10(model.min_signal_to_noise / best)
+    shallow = torch.clamp(needed, low, high)
+    offset = shallow + u * (high - shallow)
+    noise = sky * 10 ** (-0.4 * (offset + model.depth_scatter * normal(n, f)))
+    stated = torch.sqrt(noise**2 + (log_uniform(*model.floor) * flux) ** 2)
+    true = stated * torch.exp(model.underestimate * normal(n, 1))
+    unstated = log_uniform(*model.unstated) * normal(n, f)
+    value = flux * torch.exp(unstated) + true * normal(n, f)
+    if kind == "no_error":
+        return value, torch.full_like(stated, float("nan")), state
+    if kind == "limits":
+        # What is below the level is known only to be below it.
+        levels = torch.tensor([1.0, 2.0, 3.0, 5.0], device=flux.device)
+        pick = torch.randint(4, (n, 1), generator=generator, device=flux.device)
+        level = levels[pick]
+        below = value < level * stated
+        value = torch.where(below, level * stated, value)
+        state = torch.where(below, LIMIT, state).to(torch.int8)
+    return value, stated, state
+
+
+def drop_channels(measurement, fraction, generator):
+    """Make a random fraction of the values missing, a different one for each galaxy."""
+    value, error, state = measurement
+    u = torch.rand((len(value), 1), generator=generator, device=value.device) * fraction
+    lost = torch.rand(value.shape, generator=generator, device=value.device) < u
+    return value, error, torch.where(lost, MISSING, state).to(torch.int8)
