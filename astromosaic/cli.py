@@ -21,7 +21,7 @@ properties. The trained weights are part of the package; nothing is downloaded."
 EXAMPLES = """\
 examples:
   astromosaic predict galaxies.fits --query redshift,stellar_mass --output answers.ecsv
-  astromosaic predict cat.parquet --query hsc_y --columns mag_u=cfht_u,z_old=none --output y.fits
+  astromosaic predict cat.parquet --query mag_hsc_y --columns mag_u=cfht_u --output y.fits
   astromosaic info
   astromosaic evaluate photoz --data spectroscopic.fits
 
@@ -42,7 +42,7 @@ column 'flag' tells what is wrong with a row; 0 is good."""
 PREDICT_EXAMPLES = """\
 queries:
   {queries},
-  or the flux in any filter by its name ('lsst_y')
+  the flux in any filter by its name ('lsst_y') or its AB magnitude ('mag_lsst_y')
 
 examples:
   astromosaic predict sdss.fits --query redshift --output photoz.fits
@@ -69,6 +69,9 @@ fraction, CDE loss, PIT-KS and the coverage of the 68% interval, with bootstrap 
 EVALUATE_SIMULATED = """\
 Measure every scalar query on the test set of a file of mocks: from LSST, from SPHEREx and from
 both, without noise and with survey noise."""
+
+#: Which extra brings a package that may be missing.
+EXTRAS = {"diffsky": "simulate", "jax": "simulate", "matplotlib": "plot"}
 
 
 def main(argv=None):
@@ -98,7 +101,10 @@ def main(argv=None):
     except (ValueError, TypeError, OSError, ImportError) as error:
         if args.debug:
             raise
-        print(f"astromosaic: error: {' '.join(str(error).split())}", file=sys.stderr)
+        message = " ".join(str(error).split())
+        if extra := EXTRAS.get(getattr(error, "name", None)):
+            message += f": pip install 'astromosaic[{extra}]'"
+        print(f"astromosaic: error: {message}", file=sys.stderr)
         return 1
     return 0
 
@@ -154,16 +160,13 @@ def _add_predict(commands):
     )
     parser.add_argument("--output", required=True, metavar="OUT", help="the table to write")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
-    parser.add_argument(
-        "--magnitudes", action="store_true", help="predict AB magnitudes instead of fluxes"
-    )
     _add_columns(parser)
     parser.add_argument(
         "--samples",
         type=_whole,
         default=0,
         metavar="N",
-        help="also write N joint samples of the posterior, in columns Q_samples",
+        help="also write N draws from the posterior of each query, in columns Q_samples",
     )
     _add_weights(parser)
     _add_device(parser)
@@ -181,7 +184,6 @@ def _predict(args):
         args.query,
         columns=args.columns,
         samples=args.samples,
-        magnitudes=args.magnitudes,
         progress=True,
     )
     write_catalog(result, args.output, overwrite=args.overwrite)
@@ -193,21 +195,19 @@ def _summary(result, queries):
     """What was predicted, on one screen."""
     import numpy as np
 
-    from .posterior import FLAGS
-
-    meta = result.meta["astromosaic"]
+    meta = result.meta
+    lines = [f"{len(result)} galaxies; columns read as {meta['input']['convention']}"]
+    lines += _wrapped(f"filters: {', '.join(result.meta['filters']) or 'none'}")
+    for note in meta["input"]["notes"]:
+        lines += _wrapped(f"note: {note}")
     flag = np.asarray(result["flag"])
-    lines = [f"{len(result)} galaxies; columns read as {meta['convention']}"]
-    lines += textwrap.wrap(f"filters: {', '.join(meta['filters'])}", 98, subsequent_indent="  ")
-    lines.append(f"flagged: {(flag != 0).sum()} galaxies")
-    for bit, meaning in FLAGS.items():
-        if number := int((flag & bit != 0).sum()):
-            lines.append(f"  {bit:4d}  {number} {meaning}")
-    for note in meta["notes"]:
-        lines += textwrap.wrap(f"note: {note}", 98, subsequent_indent="  ")
+    lines.append(f"flagged: {np.count_nonzero(flag)}")
+    for bit, meaning in meta["flags"].items():
+        if number := np.count_nonzero(flag & int(bit)):
+            lines.append(f"  {number} with flag {bit} ({meaning})")
     lines += ["", f"{'percentiles over the galaxies':30s}{'16':>10s}{'50':>12s}{'84':>12s}"]
     for query in queries:
-        values = np.ma.masked_invalid(np.ma.filled(_masked(result[query]), np.nan)).compressed()
+        values = np.ma.masked_invalid(_masked(result[query])).compressed()
         unit = result[query].info.unit
         if len(values):
             low, middle, high = np.percentile(values, [16, 50, 84])
@@ -215,6 +215,10 @@ def _summary(result, queries):
         else:
             lines.append(f"{query:28s}{'no answer':>12s}")
     return "\n".join(lines)
+
+
+def _wrapped(text):
+    return textwrap.wrap(text, 98, subsequent_indent="  ")
 
 
 def _masked(column):
@@ -251,6 +255,9 @@ def _card_lines(value, name=None, depth=0):
         for key, item in value.items():
             lines += _card_lines(item, str(key).replace("_", " "), depth + (name is not None))
         return lines
+    if isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+        numbered = enumerate(value, start=1)
+        return [line for i, item in numbered for line in _card_lines(item, f"{name} {i}", depth)]
     if isinstance(value, list | tuple):
         value = ", ".join(str(item) for item in value)
     return textwrap.wrap(
@@ -316,6 +323,7 @@ def _evaluate_photoz(args):
 
 
 def _evaluate_simulated(args):
+    _check_inputs(args.data)
     from .evaluation import simulated
 
     report = simulated.run(
@@ -377,6 +385,7 @@ def _add_diagnose(commands):
 
 
 def _diagnose(args):
+    _check_inputs(args.mocks)
     from .simulation.diagnostics import plot_diagnostics
 
     plot_diagnostics(args.mocks, args.output)
@@ -391,18 +400,17 @@ def _add_train(commands):
     parser.add_argument(
         "--output", required=True, metavar="WEIGHTS", help="the weights to write (.safetensors)"
     )
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, metavar="M", help="train for so many minutes")
-    length.add_argument("--steps", type=_whole, metavar="N", help="train for so many steps")
+    parser.add_argument("--steps", type=_whole, metavar="N", help="number of steps")
     parser.add_argument("--batch-size", type=_whole, metavar="N", help="galaxies per step")
     parser.add_argument("--seed", type=int, default=0, help="seed of what is random (default: 0)")
     _add_device(parser)
 
 
 def _train(args):
+    _check_inputs(*args.mocks)
     from .training.loop import train
 
-    options = _given(args, "minutes", "steps", "batch_size", "device")
+    options = _given(args, "steps", "batch_size", "device")
     train(args.mocks, args.output, seed=args.seed, progress=True, **options)
     print(f"written to {args.output}")
 
@@ -425,6 +433,13 @@ def _add_weights(parser):
 
 def _add_device(parser):
     parser.add_argument("--device", help="'cpu' or 'cuda', as PyTorch calls its devices")
+
+
+def _check_inputs(*paths):
+    """Raise FileNotFoundError unless all files are there."""
+    for path in paths:
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"there is no file {path}")
 
 
 def _given(args, *names):

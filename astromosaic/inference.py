@@ -5,8 +5,6 @@ of a batch has are left out, and only where rows of a batch differ are tokens ma
 told depends on nothing but the row.
 """
 
-import logging
-
 import numpy as np
 import torch
 
@@ -15,20 +13,12 @@ from .galaxies import Galaxies
 from .model.weights import load_weights
 from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior
 from .properties import PROPERTIES
-from .results import result_table
+from .results import FLAGS, result_table
 from .tokens import Tokens, shape_features, tokenize
 
-__all__ = ["FLAGS", "Model", "load"]
-
-#: Bits of the result's column ``flag``.
-FLAGS = {
-    1: "nothing known of this galaxy: no answer",
-    2: "fewer than three values known",
-    4: "brighter or fainter than what the model was trained on, or redshift beyond it",
-}
+__all__ = ["Model", "load"]
 
 _CHUNK = 16_384
-_log = logging.getLogger("astromosaic")
 
 
 def load(path=None, device="cpu"):
@@ -224,7 +214,7 @@ def _coordinate(query):
         canonical_name(query.removeprefix("mag_"))
     except ValueError as error:
         raise ValueError(
-            f"unknown query {query!r}: ask for one of {', '.join(PROPERTIES)}, for a filter such as "
+            f"unknown query {query!r}: ask for {', '.join(PROPERTIES)}, for a filter such as "
             f"'lsst_r' (flux) or for 'mag_lsst_r' (AB magnitude); {error}"
         ) from None
     return MagnitudeCoordinate(query) if query.startswith("mag_") else FluxCoordinate(query)

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-__all__ = ["result_table"]
+__all__ = ["FLAGS", "result_table"]
+
+#: Bits of the result's column ``flag``.
+FLAGS = {
+    1: "nothing known of this galaxy: no answer",
+    2: "fewer than three values known",
+    4: "brighter or fainter than what the model was trained on, or redshift beyond it",
+}
 
 
 def result_table(posteriors, flags, ids=None, meta=None, samples=0, seed=0):

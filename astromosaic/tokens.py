@@ -47,7 +47,9 @@ SCALAR_FEATURES = 4 + 2 * _SCALAR_FREQUENCIES
 
 def flux_to_internal(flux):
     """arcsinh-scaled flux of f_nu in nJy; for arrays and tensors."""
-    return torch.asinh(flux / FLUX_SCALE) if torch.is_tensor(flux) else np.arcsinh(flux / FLUX_SCALE)
+    return (
+        torch.asinh(flux / FLUX_SCALE) if torch.is_tensor(flux) else np.arcsinh(flux / FLUX_SCALE)
+    )
 
 
 def flux_from_internal(value):
@@ -149,7 +151,7 @@ def tokens_from_arrays(n, photometry, filter_shape, spherex=None, scalars=None):
         filter_shape=filter_shape,
         patch=patch,
         patch_known=patch_known,
-        scalar=torch.stack(scalar, 1) if scalar else torch.zeros(n, 0, SCALAR_FEATURES, device=device),
+        scalar=torch.stack(scalar, 1) if scalar else patch.new_zeros(n, 0, SCALAR_FEATURES),
         scalar_known=torch.stack(known, 1) if known else patch_known[:, :0],
         scalar_index=torch.tensor(list(scalars), dtype=torch.long, device=device),
     )  # fmt: skip

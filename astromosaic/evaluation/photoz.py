@@ -69,17 +69,16 @@ def run(data, columns=None, truth=None, limit=None, weights=None, seed=0, progre
     columns = {**(columns or {}), truth: None}
 
     model = load_model(weights)
-    posterior = model.posterior(table, "redshift", columns=columns, progress=progress)
-    median, mode = _values(posterior.median()), _values(posterior.mode())
+    galaxies, reading = read_table(table, columns)
+    posterior = model.posterior_of(galaxies, ["redshift"], progress)["redshift"]
     known = np.isfinite(redshift) & (redshift >= 0)
-    answered = np.isfinite(median)
-    rows = known & answered
+    rows = known & posterior.defined
     if not rows.any():
         raise ValueError(f"no row has both a redshift in column {truth!r} and usable photometry")
 
-    galaxies, reading = read_table(table, columns)
-    z = redshift[rows]
-    report = {
+    posterior, z = posterior[rows], redshift[rows]
+    deviation = metrics.redshift_deviation(posterior.median(), z)
+    return {
         "data": "a table" if is_table else str(data),
         "truth": truth,
         "version": __version__,
@@ -88,24 +87,22 @@ def run(data, columns=None, truth=None, limit=None, weights=None, seed=0, progre
         "filters": list(galaxies.filters),
         "rows": len(table),
         "without_truth": int((~known).sum()),
-        "without_answer": int((known & ~answered).sum()),
-        "flagged": int((np.asarray(posterior.flag) != 0)[rows].sum()),
+        "without_answer": int((known & ~rows).sum()),
+        "flagged": int(np.count_nonzero(model.flags(galaxies)[rows])),
         "galaxies": int(rows.sum()),
         "seed": seed,
+        "median": _with_errors(metrics.point_metrics, deviation, seed=seed),
+        "mode": _with_errors(
+            metrics.point_metrics, metrics.redshift_deviation(posterior.mode(), z), seed=seed
+        ),
+        "posterior": _with_errors(
+            _posterior_metrics,
+            metrics.cde_loss_terms(posterior.pdf(metrics.REDSHIFT_GRID), z),
+            posterior.cdf(z),
+            seed=seed,
+        ),
+        "by_magnitude": _by_magnitude(galaxies[rows], deviation, seed),
     }
-    for name, estimate in (("median", median), ("mode", mode)):
-        report[name] = _with_errors(
-            metrics.point_metrics, metrics.redshift_deviation(estimate[rows], z), seed=seed
-        )
-    terms = metrics.cde_loss_terms(
-        np.asarray(posterior.pdf(metrics.REDSHIFT_GRID), dtype=float)[rows], z
-    )
-    pit = _values(posterior.cdf(np.where(rows, redshift, 0.0)))[rows]
-    report["posterior"] = _with_errors(_posterior_metrics, terms, pit, seed=seed)
-    report["by_magnitude"] = _by_magnitude(
-        galaxies, rows, metrics.redshift_deviation(median[rows], z), seed
-    )
-    return report
 
 
 def format_report(report):
@@ -181,7 +178,7 @@ def _with_errors(statistic, *arrays, seed):
     return {name: {"value": float(values[name]), "error": errors[name]} for name in values}
 
 
-def _by_magnitude(galaxies, rows, deviation, seed):
+def _by_magnitude(galaxies, deviation, seed):
     """Figures of merit in bins of one magnitude, in the band nearest to 0.76 micron (i)."""
     from ..filters import filter_shapes
     from ..galaxies import MEASURED
@@ -189,8 +186,8 @@ def _by_magnitude(galaxies, rows, deviation, seed):
     if not galaxies.filters:
         return []
     number = np.argmin(np.abs(filter_shapes(galaxies.filters)[:, 0] - np.log(0.76)))
-    flux = galaxies.photometry.value[rows, number]
-    measured = (galaxies.photometry.state[rows, number] == MEASURED) & (flux > 0)
+    flux = galaxies.photometry.value[:, number]
+    measured = (galaxies.photometry.state[:, number] == MEASURED) & (flux > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         magnitude = np.where(measured, 31.4 - 2.5 * np.log10(flux), np.nan)
     bins = []

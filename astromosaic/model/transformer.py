@@ -26,9 +26,9 @@ class ModelConfig:
     """The shape of the network."""
 
     width: int = 128
-    layers: int = 5
+    layers: int = 4
     heads: int = 4
-    expansion: int = 4
+    expansion: int = 3
     mixture: int = 3
 
     def to_dict(self):

@@ -132,7 +132,9 @@ def load_mocks(path, group="train", datasets=None, limit=None):
 
     with h5py.File(path) as file:
         if group not in file:
-            raise ValueError(f"{path} has no group {group!r}: it is not a file of astromosaic mocks")
+            raise ValueError(
+                f"{path} has no group {group!r}: it is not a file of astromosaic mocks"
+            )
         names = list(file[group]) if datasets is None else datasets
         arrays = {name: file[group][name][:limit] for name in names}
         arrays["filters"] = tuple(json.loads(file.attrs["filters"]))

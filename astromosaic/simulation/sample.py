@@ -62,7 +62,7 @@ def keep_paper(population, shell):
     z, log_mass = population.redshift, population.log_halo_mass
     log_weight = np.log(np.maximum(population.weight, 1e-12))
     central = population.is_central
-    # Centrals are drawn uniformly in mass and redshift: what their weights are is the mass function.
+    # Centrals are drawn uniformly in mass and redshift: their weights are the mass function.
     terms = np.stack([np.ones_like(z), z, log_mass, log_mass**2, log_mass**3, z * log_mass], axis=1)
     fit, *_ = np.linalg.lstsq(terms[central], log_weight[central], rcond=None)
     relative = np.where(central, 1.0, np.exp(log_weight - terms @ fit))

@@ -45,7 +45,7 @@ class SSPGrid:
     log_u : ndarray (n_log_u,)
         Ionisation parameters of the nebular emission.
     nebular : ndarray (n_log_u, n_metallicity, n_young, n_wave)
-        Nebular continuum and lines but Lyman alpha, in the same unit, of the first ``n_young`` ages.
+        Nebular continuum and lines but Lyman alpha, likewise, of the first ``n_young`` ages.
     lyman_alpha : ndarray (n_log_u, n_metallicity, n_young)
         Lyman alpha luminosity in L_sun/M_sun.
     """

@@ -34,7 +34,7 @@ _SCALAR_WEIGHT = {"redshift": 1.0}
 _OTHER_WEIGHT = 0.25
 _FLUX_WEIGHT = 0.15
 _EMA_DECAY = 0.999
-_VALIDATION_BATCHES = 24
+_VALIDATION_BATCHES, _VALIDATION_ROWS = 24, 512
 
 
 class TrainingData:
@@ -84,7 +84,7 @@ def _scalars(arrays):
 
 
 def train(
-    mocks, output, steps=20_000, batch_size=512, learning_rate=1.5e-3, seed=0, device="cpu",
+    mocks, output, steps=20_000, batch_size=256, learning_rate=1e-3, seed=0, device="cpu",
     config=None, masking=None, noise=None, checkpoint_every=500, validation=4_000, limit=None,
     stop_after=None, progress=True,
 ):  # fmt: skip
@@ -167,7 +167,9 @@ def train(
                 _checkpoint(checkpoint, done, network, average, optimizer, settings)
                 line = {"step": done, "seconds": round(time.monotonic() - began, 1)}
                 line["train"] = {k: round(float(np.mean(v)), 4) for k, v in losses.items()}
-                line["validation"] = _validate(config, average, data, n_train, masking, noise, device)
+                line["validation"] = _validate(
+                    config, average, data, n_train, masking, noise, device
+                )
                 losses = {}
                 _log(f"{output}.log", line)
                 bar.set_postfix(line["validation"] | {"train": line["train"]["total"]})
@@ -262,7 +264,7 @@ def _observe_batch(data, pattern, flux, scalars, noise, rng, generator):
 
 
 def _observe_scalar(scalars, index, rng, generator):
-    """A known scalar: exact with unknown error, or with an error between 0.1 and 10% of the range."""
+    """A known scalar: exact with unknown error, or with an error of 0.1 to 10% of the range."""
     value = scalars[:, index]
     state = torch.full(value.shape, MEASURED, dtype=torch.int8, device=value.device)
     if rng.random() < 0.5:
@@ -283,7 +285,7 @@ def _validate(config, average, data, n_train, masking, noise, device):
     rows = np.arange(n_train, len(data))
     parts = {}
     for k in range(_VALIDATION_BATCHES):
-        batch = np.roll(rows, -k * 512)[:512]
+        batch = np.roll(rows, -k * _VALIDATION_ROWS)[:_VALIDATION_ROWS]
         _, losses = _loss(network, data, batch, masking, noise, np.random.default_rng([2718, k]))
         for name, value in losses.items():
             parts.setdefault(name, []).append(float(value))
@@ -316,7 +318,8 @@ def _resume(path, network, average, optimizer, settings, device):
         metadata = file.metadata()
     if metadata["settings"] != json.dumps(settings):
         raise ValueError(
-            f"{path} is the checkpoint of a run with other settings; remove it or name another output"
+            f"{path} is the checkpoint of a run with other settings; remove it or name another "
+            "output"
         )
     tensors = load_file(path, device=str(device))
     network.load_state_dict(_under(tensors, "network."))

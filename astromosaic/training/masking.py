@@ -20,6 +20,7 @@ from ..properties import PROPERTIES
 
 __all__ = ["MaskingModel", "Pattern", "cameras", "draw_pattern"]
 
+# How often an optical camera is drawn, in relative terms.
 _OPTICAL = {"lsst": 6, "sdss": 3, "hsc": 2, "cfht_megacam": 3, "decam": 2, "panstarrs": 2,
             "bass": 1, "subaru_suprimecam": 1, "bessell": 0.5, "acs_wfc": 1, "gaia": 0.3}  # fmt: skip
 _INFRARED = ("vista_vircam", "ukirt_wfcam", "cfht_wircam", "twomass", "wise", "spitzer_irac",
@@ -33,8 +34,9 @@ class MaskingModel:
 
     Attributes
     ----------
-    broadband, spherex : float
-        Chances that broadband photometry, and SPHEREx, are given.
+    both, spherex_only, scalars_only : float
+        Chances that SPHEREx stands beside broadband photometry, or in its place, and that there is
+        no photometry at all; otherwise broadband photometry stands alone.
     redshift, scalar : float
         Chance that the redshift is given, and each other scalar.
     infrared, ultraviolet, mixture : float
@@ -46,8 +48,9 @@ class MaskingModel:
         Number of fluxes asked.
     """
 
-    broadband: float = 0.93
-    spherex: float = 0.2
+    both: float = 0.12
+    spherex_only: float = 0.07
+    scalars_only: float = 0.02
     redshift: float = 0.1
     scalar: float = 0.03
     infrared: float = 0.3
@@ -101,15 +104,17 @@ def draw_pattern(groups, n_filters, model, rng):
     model : MaskingModel
     rng : numpy.random.Generator
     """
-    spherex = rng.random() < model.spherex
+    u = rng.random()
+    spherex = u < model.both + model.spherex_only
+    broadband = u < model.both or u >= model.both + model.spherex_only + model.scalars_only
     scalars = tuple(
         name
         for name in PROPERTIES
         if rng.random() < (model.redshift if name == "redshift" else model.scalar)
     )
-    given = np.zeros(0, int)
-    if rng.random() < model.broadband or not (spherex or scalars):
-        given = _draw_filters(groups, n_filters, model, rng)
+    if not (spherex or broadband or scalars):
+        scalars = ("redshift",)
+    given = _draw_filters(groups, n_filters, model, rng) if broadband else np.zeros(0, int)
     asked = rng.integers(n_filters + 102 if rng.random() < 0.5 else n_filters, size=model.queries)
     if len(given) and model.queries > 1:
         asked[0] = rng.choice(given)

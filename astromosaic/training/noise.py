@@ -89,7 +89,7 @@ class NoiseModel:
     spherex_depth: tuple = (0.0, 5.0)
 
 
-def observe(flux, sky, model, kind, generator, depth=None):
+def observe(flux, sky, model, kind, generator, forced_depth=None):
     """Observe noiseless fluxes.
 
     Parameters
@@ -101,8 +101,9 @@ def observe(flux, sky, model, kind, generator, depth=None):
     model : NoiseModel
     kind : {"noisy", "clean", "no_error", "limits"}
     generator : torch.Generator
-    depth : tuple of float, optional
-        Range of depths in magnitudes, in place of the model's.
+    forced_depth : tuple of float, optional
+        Range of depths in magnitudes, in place of the model's, for photometry forced at the places
+        of known galaxies, which need not be detected.
 
     Returns
     -------
@@ -123,13 +124,14 @@ def observe(flux, sky, model, kind, generator, depth=None):
         error = flux.abs() * log_uniform(1e-4, 2e-3) + sky * 1e-3
         return flux + error * normal(n, f), error, state
 
-    low, high = depth or model.depth
+    low, high = forced_depth or model.depth
     u = torch.rand((n, 1), generator=generator, device=flux.device)
-    # The survey is at least so deep that the galaxy is detected in its best band.
-    best = (flux / sky).amax(dim=1, keepdim=True).clamp(min=1e-3)
-    needed = 2.5 * torch.log10(model.min_signal_to_noise / best)
-    shallow = torch.clamp(needed, low, high)
-    offset = shallow + u * (high - shallow)
+    if forced_depth is None:
+        # The survey is at least so deep that the galaxy is detected in its best band.
+        best = (flux / sky).amax(dim=1, keepdim=True).clamp(min=1e-3)
+        needed = 2.5 * torch.log10(model.min_signal_to_noise / best)
+        low = torch.clamp(needed, low, high)
+    offset = low + u * (high - low)
     noise = sky * 10 ** (-0.4 * (offset + model.depth_scatter * normal(n, f)))
     stated = torch.sqrt(noise**2 + (log_uniform(*model.floor) * flux) ** 2)
     true = stated * torch.exp(model.underestimate * normal(n, 1))

@@ -1,0 +1,164 @@
+"""Every scalar query on a simulated test set, from LSST, from SPHEREx and from both."""
+
+import numpy as np
+
+from ..galaxies import MEASURED, Galaxies, Measurement
+from ..properties import PROPERTIES
+from . import metrics
+
+__all__ = ["INPUTS", "NOISES", "format_report", "observed_galaxies", "run"]
+
+#: What is given: names of inputs, with whether LSST and SPHEREx are among it.
+INPUTS = {"LSST": (True, False), "SPHEREx": (False, True), "LSST+SPHEREx": (True, True)}
+#: Noise: none, or LSST's ten years and SPHEREx's all-sky survey.
+NOISES = ("noiseless", "survey")
+#: Faintest LSST i magnitude of the galaxies evaluated: LSST's gold sample.
+FAINTEST_I = 25.3
+
+_DATASET = {"stellar_mass": "log_stellar_mass", "halo_mass": "log_halo_mass", "sfr": "log_sfr",
+            "metallicity": "metallicity", "dust_av": "dust_av"}  # fmt: skip
+_LSST = tuple(f"lsst_{b}" for b in "ugrizy")
+# Errors stated for noiseless photometry, and the floor of LSST's, relative to the flux.
+_NOISELESS_ERROR, _LSST_FLOOR = 1e-3, 5e-3
+
+
+def observed_galaxies(arrays, inputs, noise, seed=0):
+    """`Galaxies` of a test set as LSST, SPHEREx or both see them.
+
+    Parameters
+    ----------
+    arrays : dict
+        From `astromosaic.simulation.mocks.load_mocks`.
+    inputs : str
+        One of `INPUTS`.
+    noise : {"noiseless", "survey"}
+    seed : int
+    """
+    from ..training.noise import LSST_10_YEAR, spherex_depth
+
+    rng = np.random.default_rng(seed)
+    index = [arrays["filters"].index(f) for f in _LSST]
+    lsst = np.array([10 ** (-0.4 * (m - 31.4)) / 5 for m in LSST_10_YEAR.values()])
+
+    def observe(flux, sky, floor):
+        if noise == "noiseless":
+            error = _NOISELESS_ERROR * flux + 1e-3 * sky
+            return Measurement(flux, error, np.full(flux.shape, MEASURED))
+        error = np.hypot(sky, floor * flux)
+        return Measurement(
+            flux + error * rng.normal(size=flux.shape), error, np.full(flux.shape, MEASURED)
+        )
+
+    with_lsst, with_spherex = INPUTS[inputs]
+    parts = {}
+    if with_lsst:
+        parts |= {
+            "filters": _LSST,
+            "photometry": observe(arrays["flux"][:, index], lsst, _LSST_FLOOR),
+        }
+    if with_spherex:
+        parts["vectors"] = {"spherex": observe(arrays["spherex"], spherex_depth(), _LSST_FLOOR)}
+    return Galaxies(n=len(arrays["redshift"]), **parts)
+
+
+def run(data, limit=None, weights=None, seed=0, progress=False):
+    """Evaluate on the test group of a file of mocks.
+
+    Parameters
+    ----------
+    data : str or path-like
+        File made by ``astromosaic simulate``.
+    limit : int, optional
+        Use the first so many galaxies only, before the cut at i < 25.3.
+    weights : str or path-like, optional
+        Weights other than those of the package.
+    seed : int
+        Seed of noise and bootstrap.
+    progress : bool
+
+    Returns
+    -------
+    dict
+        ``figures[noise][inputs][query]`` has RMSE, MAE, NMAD, bias, 68% coverage and PIT-KS of the
+        median, each ``{"value", "error"}``; redshift as (z_est - z)/(1 + z), the others in the
+        internal coordinate (dex, or mag for ``dust_av``).
+    """
+    from .. import __version__, load_model
+    from ..simulation.mocks import load_mocks
+
+    names = ["flux", "spherex", "redshift", *_DATASET.values()]
+    arrays = load_mocks(data, "test", names, limit)
+    bright = arrays["flux"][:, arrays["filters"].index("lsst_i")] > 10 ** (
+        -0.4 * (FAINTEST_I - 31.4)
+    )
+    arrays = {k: v if k == "filters" else v[bright] for k, v in arrays.items()}
+    model = load_model(weights)
+    figures = {}
+    for noise in NOISES:
+        for inputs in INPUTS:
+            galaxies = observed_galaxies(arrays, inputs, noise, seed)
+            posteriors = model.posterior_of(galaxies, list(PROPERTIES), progress)
+            figures.setdefault(noise, {})[inputs] = {
+                name: _figures(posterior, _truth(arrays, name), seed)
+                for name, posterior in posteriors.items()
+            }
+    return {
+        "data": str(data), "galaxies": int(bright.sum()), "faintest_i": FAINTEST_I, "seed": seed,
+        "version": __version__, "weights": model.checksum, "figures": figures,
+    }  # fmt: skip
+
+
+def format_report(report):
+    """The report of `run` as text for a terminal."""
+    lines = [
+        f"{report['galaxies']} simulated galaxies with i < {report['faintest_i']} of "
+        f"{report['data']}",
+        "Median of the posterior against the truth; redshift as dz/(1+z), masses, SFR and",
+        "metallicity in dex, A_V in mag; errors by bootstrap in the JSON.",
+    ]
+    header = (
+        f"{'':14s}{'RMSE':>9s}{'MAE':>9s}{'NMAD':>9s}{'bias':>9s}{'68% cov.':>10s}{'PIT-KS':>9s}"
+    )
+    for noise, by_input in report["figures"].items():
+        for inputs, queries in by_input.items():
+            lines += ["", f"{inputs}, {noise}", header]
+            for name, f in queries.items():
+                lines.append(
+                    f"{name:14s}"
+                    + "".join(f"{f[k]['value']:9.4f}" for k in ("rmse", "mae", "nmad", "bias"))
+                    + f"{100 * f['coverage_68']['value']:9.1f}%{f['pit_ks']['value']:9.3f}"
+                )
+    return "\n".join(lines)
+
+
+def _truth(arrays, name):
+    """The true internal coordinate."""
+    if name == "redshift":
+        return PROPERTIES[name].to_internal(arrays["redshift"])
+    return arrays[_DATASET[name]].astype(float)
+
+
+def _figures(posterior, truth, seed):
+    prop = posterior.coordinate
+    physical = prop.to_physical(truth)
+    median = np.asarray(getattr(posterior.median(), "value", posterior.median()))
+    if posterior.name == "redshift":
+        deviation = metrics.redshift_deviation(median, physical)
+    else:
+        deviation = prop.to_internal(median) - truth
+    pit = posterior.cdf(physical)
+    values = _statistics(deviation, pit)
+    errors = metrics.bootstrap(_statistics, deviation, pit, seed=seed)
+    return {k: {"value": float(values[k]), "error": float(errors[k])} for k in values}
+
+
+def _statistics(deviation, pit):
+    centre = np.median(deviation)
+    return {
+        "rmse": np.sqrt(np.mean(deviation**2)),
+        "mae": np.mean(np.abs(deviation)),
+        "nmad": 1.4826 * np.median(np.abs(deviation - centre)),
+        "bias": centre,
+        "coverage_68": metrics.coverage(pit),
+        "pit_ks": metrics.pit_ks(pit),
+    }
