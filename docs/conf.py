@@ -1,6 +1,7 @@
 """Sphinx settings, on top of those that Astropy's packages share."""
 
 import io
+import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -10,6 +11,7 @@ from sphinx_astropy.conf.v2 import *
 
 import astromosaic
 from astromosaic.cli import main
+from astromosaic.inference import FLAGS
 from astromosaic.properties import PROPERTIES
 
 DOCS = Path(__file__).parent
@@ -33,6 +35,7 @@ plot_formats = [("png", 150)]
 
 def output_of(*arguments):
     """What a command line prints."""
+    os.environ["COLUMNS"] = "100"  # as wide as argparse may write
     with redirect_stdout(io.StringIO()) as text:
         try:
             main(list(arguments))
@@ -41,25 +44,32 @@ def output_of(*arguments):
     return text.getvalue()
 
 
+def list_table(widths, *rows):
+    """A table in reStructuredText; the first row is its header."""
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    for row in rows:
+        lines += [f"   {'-' if i else '* -':>3s} {cell}" for i, cell in enumerate(row)]
+    return "\n".join(lines) + "\n"
+
+
 def write_generated():
-    """Pages' parts that follow from the package itself, so that they cannot grow stale."""
+    """Parts of pages that follow from the package itself, so that they cannot grow stale."""
     GENERATED.mkdir(exist_ok=True)
-    rows = [".. list-table::", "   :header-rows: 1", "   :widths: 15 12 18 55", ""]
-    for cells in [
-        ("name", "unit", "range", "definition"),
-        *(
-            (
-                f"``{p.name}``",
-                p.unit or "–",
-                f"{p.to_physical(p.low):.4g} to {p.to_physical(p.high):.4g}",
-                p.definition,
-            )
-            for p in PROPERTIES.values()
-        ),
-    ]:
-        rows += [f"   {'-' if i else '* -'} {cell}".replace("   -", "     -") for i, cell in
-                 enumerate(cells)]  # fmt: skip
-    (GENERATED / "properties.inc").write_text("\n".join(rows) + "\n")
+    properties = [
+        (
+            f"``{p.name}``",
+            p.unit or "–",
+            f"{p.to_physical(p.low):.4g} to {p.to_physical(p.high):.4g}",
+            p.definition,
+        )
+        for p in PROPERTIES.values()
+    ]
+    (GENERATED / "properties.inc").write_text(
+        list_table("15 12 18 55", ("name", "unit", "range", "definition"), *properties)
+    )
+    (GENERATED / "flags.inc").write_text(
+        list_table("10 90", ("value", "meaning"), *((str(b), m) for b, m in FLAGS.items()))
+    )
 
     for command in ("predict", "evaluate photoz", "evaluate simulated", "simulate", "train"):
         text = output_of(*command.split(), "--help")

@@ -27,7 +27,10 @@ def main():
     # Columns that nobody recognises, such as z_spec here, are not used.
     result = astromosaic.predict(table, query=["redshift", "stellar_mass"])
     result["z_spec"] = table["z_spec"]
-    result.pprint(max_lines=12)
+    for column in result.itercols():
+        if column.dtype.kind == "f":
+            column.info.format = ".3g"
+    result.pprint(max_lines=12, max_width=-1)
 
     deviation = redshift_deviation(result["redshift"], table["z_spec"])
     figures = point_metrics(deviation)

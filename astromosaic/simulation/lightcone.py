@@ -105,13 +105,12 @@ def draw_population(seed, shell, ssp, n_calls=12):
     import jax
     from diffsky.experimental.mc_phot import mc_lc_phot
     from diffsky.merging.merging_kernels import get_in_plus_ex_situ_ssp_weights
-    from diffsky.param_utils.load_calib_params import get_calib_params
     from diffsky.ssp_err_model import ssp_err_model
     from jax import numpy as jnp
 
     lightcone_key, galaxy_key = jax.random.split(jax.random.key(seed))
     lightcone = _draw_lightcone(lightcone_key, shell, ssp, n_calls)
-    params = get_calib_params(*CALIBRATION)
+    params = _calibration()
     galaxies, randoms, merging = mc_lc_phot(galaxy_key, lightcone, 1, param_collection=params)
 
     in_situ = 10**galaxies.logsm_obs_in_situ
@@ -159,12 +158,19 @@ def draw_population(seed, shell, ssp, n_calls=12):
     )
 
 
+@lru_cache(maxsize=1)
+def _calibration():
+    from diffsky.param_utils.load_calib_params import get_calib_params
+
+    return get_calib_params(*CALIBRATION)
+
+
 def _draw_lightcone(key, shell, ssp, n_calls):
     """Halos and subhalos in the form that diffsky populates (its LCDataPhot)."""
     import jax
     from diffhalos.ccshmf.ccshmf_model import DEFAULT_CCSHMF_PARAMS, predict_diff_cshmf
     from diffhalos.lightcone_generators.mc_lightcone import weighted_lc
-    from diffmah import logmh_at_t_obs
+    from diffmah import DEFAULT_MAH_PARAMS, logmh_at_t_obs
     from jax import numpy as jnp
 
     lgm_min = _LGM_HALO[0]
@@ -179,8 +185,9 @@ def _draw_lightcone(key, shell, ssp, n_calls):
         return jnp.concatenate([jnp.asarray(getattr(c, name)) for c in calls])
 
     host = jnp.concatenate([c.halo_indx + i * size for i, c in enumerate(calls)])
-    mah_params = type(calls[0].mah_params)(
-        *(jnp.concatenate(x) for x in zip(*(c.mah_params for c in calls), strict=True))
+    # diffhalos makes a new class of parameters with each call, for which JAX would compile anew.
+    mah_params = DEFAULT_MAH_PARAMS._make(
+        jnp.concatenate(x) for x in zip(*(c.mah_params for c in calls), strict=True)
     )
     central, t_obs, log_mass = join("central").astype(int), join("t_obs"), join("logmp_obs")
     t_0 = 10 ** calls[0].logt0

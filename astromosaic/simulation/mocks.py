@@ -103,6 +103,8 @@ def simulate(
             total, block = total + n, block + 1
             bar.update(min(n, max(wanted - bar.n, 0)))
     provenance = settings | {
+        "rounds": block // len(SHELLS),
+        "galaxies_made": total,
         "stellar_populations": grid.name,
         "packages": _versions("diffsky", "diffstar", "diffmah", "dsps", "bagpipes", "astro-sedpy"),
     }

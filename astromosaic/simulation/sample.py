@@ -5,7 +5,7 @@ Both samples keep a galaxy with a probability, so that what is kept needs no wei
 
 import numpy as np
 
-__all__ = ["FILTERS", "SAMPLES", "SPHEREX"]
+__all__ = ["FILTERS", "SAMPLES", "SPHEREX", "survey_weight"]
 
 #: Names of the SPHEREx channels.
 SPHEREX = tuple(f"spherex_{i:03d}" for i in range(1, 103))
@@ -48,9 +48,13 @@ def keep_survey(population, shell):
     10^(-0.25 i), since they are rare.
     """
     mag = population.mag_i
-    wanted = population.weight * 10 ** (-_SURVEY_SLOPE * (mag - 20.0))
     inside = (mag > _SURVEY_MAG_I[0]) & (mag < _SURVEY_MAG_I[1])
-    return np.where(inside, wanted / _SURVEY_WEIGHT_AT_ONE, 0.0)
+    return np.where(inside, population.weight / survey_weight(mag), 0.0)
+
+
+def survey_weight(mag_i):
+    """Number of galaxies per square degree and round of shells that one kept stands for."""
+    return _SURVEY_WEIGHT_AT_20 * 10 ** (_SURVEY_SLOPE * (np.asarray(mag_i) - 20.0))
 
 
 def keep_paper(population, shell):
@@ -74,8 +78,8 @@ def keep_paper(population, shell):
     return wanted * np.minimum(relative, 3.0) * width / _PAPER_SHELL_WIDTH
 
 
-# Where the survey's probability reaches one: near the 98th percentile over the lightcone.
-_SURVEY_WEIGHT_AT_ONE = 2.0
+# Galaxies of greater weight are always kept, and so kept too seldom; they are a few per cent.
+_SURVEY_WEIGHT_AT_20 = 2.0
 _PAPER_SHELL_WIDTH = 0.35
 
 #: Samples by name: functions of (population, shell).

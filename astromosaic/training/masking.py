@@ -123,13 +123,17 @@ def draw_pattern(groups, n_filters, model, rng):
 
 def _draw_filters(groups, n_filters, model, rng):
     if rng.random() < model.mixture:
-        return np.sort(rng.choice(n_filters, size=rng.integers(2, 12), replace=False))
+        return np.sort(
+            rng.choice(n_filters, size=min(rng.integers(2, 12), n_filters), replace=False)
+        )
     optical = [c for c in _OPTICAL if c in groups]
     chance = np.array([_OPTICAL[c] for c in optical], float)
     chosen = [rng.choice(optical, p=chance / chance.sum())]
     if rng.random() < model.infrared:
         infrared = [c for c in _INFRARED if c in groups]
-        chosen += list(rng.choice(infrared, size=rng.integers(1, 3), replace=False))
+        chosen += list(
+            rng.choice(infrared, size=min(rng.integers(1, 3), len(infrared)), replace=False)
+        )
     if rng.random() < model.ultraviolet and "galex" in groups:
         chosen.append("galex")
     bands = np.concatenate([groups[c] for c in chosen])

@@ -1,0 +1,185 @@
+"""Properties of the model and of what surrounds it, on small untrained networks."""
+
+import numpy as np
+import pytest
+import torch
+
+from astromosaic.galaxies import LIMIT, MEASURED, MISSING, Galaxies, Measurement
+from astromosaic.inference import Model
+from astromosaic.model.transformer import ModelConfig, Transformer
+from astromosaic.model.weights import load_weights, save_weights
+from astromosaic.properties import PROPERTIES
+from astromosaic.tokens import flux_from_internal, flux_to_internal, tokenize
+
+FILTERS = ("lsst_u", "lsst_g", "lsst_r", "lsst_i", "lsst_z", "lsst_y")
+QUERIES = ["redshift", "stellar_mass", "hsc_y", "mag_lsst_r"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(1)
+    network = Transformer(ModelConfig(width=32, layers=2, heads=2)).eval()
+    return Model(network, {"name": "test", "parameters": 0, "flux_range": [-1, 14]}, "0" * 64)
+
+
+def random_galaxies(n=40, seed=0, missing=0.3):
+    """Galaxies with everything: photometry with gaps and limits, SPHEREx, some redshifts."""
+    rng = np.random.default_rng(seed)
+
+    def measurement(*shape):
+        value = 10 ** rng.uniform(1, 5, shape)
+        error = value * rng.uniform(0.01, 1, shape)
+        state = np.where(rng.random(shape) < missing, MISSING, MEASURED)
+        return Measurement(value, error, np.where(rng.random(shape) < 0.05, LIMIT, state))
+
+    redshift = rng.uniform(0.1, 1.0, n)
+    state = np.where(rng.random(n) < 0.7, MISSING, MEASURED)
+    return Galaxies(
+        n, FILTERS, measurement(n, 6),
+        {"redshift": Measurement(redshift, np.full(n, np.nan), state)},
+        {"spherex": measurement(n, 102)},
+    )  # fmt: skip
+
+
+def answers(model, galaxies):
+    posteriors = model.posterior_of(galaxies, QUERIES)
+    return np.stack(
+        [np.asarray(p.quantile([0.16, 0.5, 0.84]).ravel()) for p in posteriors.values()]
+    )
+
+
+def assert_same(a, b):
+    np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_batch_size_does_not_matter(model, batch_size):
+    galaxies = random_galaxies()
+    other = Model(model.network, model.card, model.checksum, batch_size)
+    assert_same(answers(model, galaxies), answers(other, galaxies))
+
+
+def test_row_order_and_company_do_not_matter(model):
+    galaxies = random_galaxies()
+    order = np.random.default_rng(1).permutation(len(galaxies))[:15]
+    expected = model.posterior_of(galaxies, ["redshift"])["redshift"].median()[order]
+    assert_same(model.posterior_of(galaxies[order], ["redshift"])["redshift"].median(), expected)
+
+
+def test_column_order_does_not_matter(model):
+    galaxies = random_galaxies()
+    order = np.array([3, 0, 5, 1, 4, 2])
+    photometry = Measurement(
+        *(x[:, order] for x in (galaxies.photometry.value, galaxies.photometry.error,
+                                galaxies.photometry.state))
+    )  # fmt: skip
+    turned = Galaxies(
+        galaxies.n, [FILTERS[i] for i in order], photometry, galaxies.scalars, galaxies.vectors
+    )
+    assert_same(answers(model, galaxies), answers(model, turned))
+
+
+def test_a_missing_band_is_an_absent_column(model):
+    galaxies = random_galaxies(missing=0.0)
+    state = galaxies.photometry.state.copy()
+    state[:, 2] = MISSING
+    masked = Galaxies(
+        galaxies.n,
+        FILTERS,
+        Measurement(galaxies.photometry.value, galaxies.photometry.error, state),
+    )
+    keep = [0, 1, 3, 4, 5]
+    p = galaxies.photometry
+    absent = Galaxies(
+        galaxies.n, [FILTERS[i] for i in keep],
+        Measurement(p.value[:, keep], p.error[:, keep], p.state[:, keep]),
+    )  # fmt: skip
+    assert_same(answers(model, masked), answers(model, absent))
+
+
+def test_an_answer_does_not_depend_on_what_else_is_asked(model):
+    galaxies = random_galaxies()
+    together = model.posterior_of(galaxies, QUERIES)
+    for query in QUERIES:
+        alone = model.posterior_of(galaxies, [query])[query]
+        assert_same(np.asarray(alone.median()), np.asarray(together[query].median()))
+
+
+def test_a_row_without_input_has_no_answer_and_spoils_no_other(model):
+    galaxies = random_galaxies()
+    p = galaxies.photometry
+    state = p.state.copy()
+    state[3] = MISSING
+    empty = Galaxies(galaxies.n, FILTERS, Measurement(p.value, p.error, state))
+    full = Galaxies(galaxies.n, FILTERS, p)
+    posterior = model.posterior_of(empty, ["redshift"])["redshift"]
+    rest = np.arange(galaxies.n) != 3
+    assert not posterior.defined[3]
+    assert np.isnan(posterior.median()[3])
+    assert model.flags(empty)[3] == 1
+    expected = model.posterior_of(full, ["redshift"])["redshift"].median()[rest]
+    assert_same(posterior.median()[rest], expected)
+
+
+def test_galaxies_of_which_nothing_but_the_redshift_is_known(model):
+    redshift = Measurement([0.3, 0.6], [np.nan, 0.05], [MEASURED, MEASURED])
+    posteriors = model.posterior_of(Galaxies(2, scalars={"redshift": redshift}), QUERIES)
+    assert all(p.defined.all() for p in posteriors.values())
+
+
+def test_no_galaxies_of_a_batch_have_any_tokens_in_common(model):
+    state = np.eye(6, dtype=np.int8)
+    galaxies = Galaxies(6, FILTERS, Measurement(np.full((6, 6), 100.0), np.ones((6, 6)), state))
+    single = np.concatenate(
+        [model.posterior_of(galaxies[[i]], ["redshift"])["redshift"].median() for i in range(6)]
+    )
+    assert_same(model.posterior_of(galaxies, ["redshift"])["redshift"].median(), single)
+
+
+def test_tokens_of_missing_values_are_zero_whatever_the_value():
+    galaxies = random_galaxies()
+    tokens = tokenize(galaxies)
+    assert torch.all(tokens.flux[~tokens.flux_known] == 0)
+    assert torch.isfinite(tokens.flux).all()
+    assert torch.isfinite(tokens.patch).all()
+    assert torch.isfinite(tokens.scalar).all()
+
+
+def test_limits_and_measurements_and_gaps_are_different_inputs(model):
+    medians = []
+    for state in (MEASURED, LIMIT, MISSING):
+        states = np.array([[MEASURED, state, MEASURED]], np.int8)
+        value = Measurement([[100.0, 150.0, 300.0]], [[10.0, 50.0, 10.0]], states)
+        galaxies = Galaxies(1, FILTERS[:3], value)
+        medians.append(model.posterior_of(galaxies, ["redshift"])["redshift"].median()[0])
+    assert len(set(np.round(medians, 6))) == 3
+
+
+def test_flux_scale_round_trip():
+    flux = np.array([-50.0, 0.0, 1e-3, 20.0, 1e7])
+    np.testing.assert_allclose(flux_from_internal(flux_to_internal(flux)), flux, rtol=1e-12)
+
+
+def test_weights_round_trip_and_damage(model, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, model.network, {"name": "test"})
+    network, card, checksum = load_weights(path)
+    assert card == {"name": "test"}
+    for a, b in zip(network.parameters(), model.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(ValueError, match="checksum"):
+        load_weights(path)
+    path.write_text("no weights")
+    with pytest.raises(ValueError, match="not a file of astromosaic weights"):
+        load_weights(path)
+
+
+def test_heads_cover_the_catalogue_of_properties(model):
+    state = torch.zeros(2, 32)
+    logits = model.network.scalar_heads(state)
+    assert {k: v.shape[1] for k, v in logits.items()} == {
+        p.name: p.bins for p in PROPERTIES.values()
+    }

@@ -1,0 +1,98 @@
+"""Posteriors: the limits in which they are known exactly."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from scipy import stats
+
+from astromosaic.posterior import FluxCoordinate, MagnitudeCoordinate, Posterior
+from astromosaic.properties import PROPERTIES
+
+
+def gaussian_logits(name, mean, sigma):
+    """Logits of a Gaussian in the internal coordinate."""
+    prop = PROPERTIES[name]
+    edges = np.linspace(prop.low, prop.high, prop.bins + 1)
+    cdf = stats.norm.cdf(edges, np.asarray(mean)[:, None], np.asarray(sigma)[:, None])
+    return np.log(np.diff(cdf, axis=1) + 1e-300)
+
+
+@pytest.mark.parametrize("name", list(PROPERTIES))
+def test_quantiles_of_a_gaussian(name):
+    prop = PROPERTIES[name]
+    middle = 0.5 * (prop.low + prop.high)
+    sigma = 0.05 * (prop.high - prop.low)
+    posterior = Posterior.from_logits(name, gaussian_logits(name, [middle], [sigma]))
+    for p in (0.025, 0.16, 0.5, 0.84, 0.975):
+        value = np.asarray(posterior.quantile(p))
+        expected = middle + sigma * stats.norm.ppf(p)
+        assert abs(prop.to_internal(value)[0] - expected) < 0.02 * sigma + 0.1 * (
+            (prop.high - prop.low) / prop.bins
+        )
+        np.testing.assert_allclose(posterior.cdf(posterior.quantile(p)), p, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(PROPERTIES))
+def test_density_is_normalised_and_has_the_moments(name):
+    prop = PROPERTIES[name]
+    middle, sigma = 0.5 * (prop.low + prop.high), 0.03 * (prop.high - prop.low)
+    posterior = Posterior.from_logits(name, gaussian_logits(name, [middle], [sigma]))
+    grid = prop.to_physical(np.linspace(middle - 6 * sigma, middle + 6 * sigma, 20_001))
+    density = np.asarray(posterior.pdf(grid))[0]
+    assert abs(np.trapezoid(density, grid) - 1) < 2e-3
+    mean = np.trapezoid(density * grid, grid)
+    np.testing.assert_allclose(np.asarray(posterior.mean())[0], mean, rtol=5e-3)
+    std = np.sqrt(np.trapezoid(density * (grid - mean) ** 2, grid))
+    np.testing.assert_allclose(np.asarray(posterior.std())[0], std, rtol=2e-2)
+
+
+def test_units():
+    posterior = Posterior.from_logits(
+        "stellar_mass", gaussian_logits("stellar_mass", [10.0], [0.1])
+    )
+    assert posterior.median().unit == u.solMass
+    assert posterior.pdf([1e10] * u.solMass).unit == u.solMass**-1
+    np.testing.assert_allclose(
+        posterior.cdf([1e10] * u.solMass), posterior.cdf([1.98841e40] * u.kg), atol=1e-3
+    )
+
+
+def test_samples_follow_the_distribution():
+    posterior = Posterior.from_logits("redshift", gaussian_logits("redshift", [0.7], [0.05]))
+    draws = posterior.sample(20_000, seed=3)
+    assert draws.shape == (1, 20_000)
+    pit = np.array([posterior.cdf(v)[0] for v in draws[0, :500]])
+    assert stats.kstest(pit, "uniform").pvalue > 1e-3
+    np.testing.assert_array_equal(draws, posterior.sample(20_000, seed=3))
+
+
+def test_mixture_is_the_mixture():
+    weight = np.log([[0.3, 0.7]])
+    mean, sigma = np.array([[2.0, 5.0]]), np.array([[0.02, 0.5]])
+    posterior = Posterior.from_mixture(FluxCoordinate("lsst_r"), weight, mean, sigma)
+    for x in (1.98, 2.0, 2.03, 4.5, 5.0, 6.0):
+        expected = np.sum(np.exp(weight) * stats.norm.cdf(x, mean, sigma))
+        flux = posterior.coordinate.to_physical(x)
+        assert abs(posterior.cdf(flux)[0] - expected) < 5e-3
+
+
+def test_magnitude_and_flux_agree():
+    arguments = np.log([[1.0]]), np.array([[6.0]]), np.array([[0.1]])
+    flux = Posterior.from_mixture(FluxCoordinate("lsst_r"), *arguments)
+    magnitude = Posterior.from_mixture(MagnitudeCoordinate("mag_lsst_r"), *arguments)
+    low, high = flux.interval()
+    faint, bright = magnitude.interval()[::-1]
+    np.testing.assert_allclose(low.to_value(u.ABmag), faint.value, atol=1e-3)
+    np.testing.assert_allclose(high.to_value(u.ABmag), bright.value, atol=1e-3)
+    assert magnitude.median().unit == u.ABmag
+
+
+def test_rows_without_an_answer():
+    logits = gaussian_logits("redshift", [0.5, 0.5], [0.1, 0.1])
+    logits[0] = np.nan
+    posterior = Posterior.from_logits("redshift", logits)
+    assert list(posterior.defined) == [False, True]
+    for value in (posterior.median(), posterior.mean(), posterior.mode(), posterior.std()):
+        assert np.isnan(value[0])
+        assert np.isfinite(value[1])
+    assert len(posterior[1:]) == 1

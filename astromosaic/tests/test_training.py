@@ -1,0 +1,132 @@
+"""Training: it learns, it resumes exactly, its noise is what it says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from astromosaic.galaxies import LIMIT, MEASURED, MISSING
+from astromosaic.model.transformer import ModelConfig
+from astromosaic.model.weights import load_weights, read_card
+from astromosaic.training.loop import _rows, train
+from astromosaic.training.masking import MaskingModel, cameras, draw_pattern
+from astromosaic.training.noise import NoiseModel, drop_channels, observe
+
+SMALL = {
+    "config": ModelConfig(width=32, layers=2, heads=2), "batch_size": 64, "validation": 200,
+    "progress": False, "checkpoint_every": 5,
+}  # fmt: skip
+
+
+def test_resumed_training_ends_with_the_same_weights(toy_mocks, tmp_path):
+    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+    train([toy_mocks], whole, steps=20, **SMALL)
+    assert train([toy_mocks], parts, steps=20, stop_after=7, **SMALL) is None
+    assert not parts.exists()
+    # What a kill in the middle of writing leaves behind must do no harm.
+    (tmp_path / "parts.safetensors.checkpoint.tmp").write_bytes(b"half a checkpoint")
+    assert train([toy_mocks], parts, steps=20, **SMALL) == parts
+    a, b = load_weights(whole)[0].state_dict(), load_weights(parts)[0].state_dict()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert not (tmp_path / "parts.safetensors.checkpoint").exists()
+
+
+def test_a_checkpoint_of_other_settings_is_refused(toy_mocks, tmp_path):
+    output = tmp_path / "w.safetensors"
+    train([toy_mocks], output, steps=20, stop_after=5, **SMALL)
+    with pytest.raises(ValueError, match="other settings"):
+        train([toy_mocks], output, steps=30, **SMALL)
+
+
+def test_training_learns_and_logs_every_query(toy_mocks, tmp_path):
+    output = tmp_path / "w.safetensors"
+    train(
+        [toy_mocks], output, steps=250, learning_rate=3e-3,
+        noise=NoiseModel(clean=1.0, no_error=0.0, limits=0.0),
+        masking=MaskingModel(both=0.0, spherex_only=0.0, scalars_only=0.0, redshift=0.0),
+        **(SMALL | {"checkpoint_every": 50}),
+    )  # fmt: skip
+    lines = [json.loads(x) for x in (tmp_path / "w.safetensors.log").read_text().splitlines()]
+    last = lines[-1]["validation"]
+    # Redshifts from 0 to 3 fill 213 of the 300 bins evenly; the slope of the spectrum tells which.
+    assert last["redshift"] < np.log(213) - 0.5
+    assert set(last) == {"redshift", "stellar_mass", "halo_mass", "sfr", "metallicity", "dust_av",
+                         "flux", "total"}  # fmt: skip
+    card = read_card(output)
+    assert card["training"]["mocks"][0]["sample"] == "toy"
+    assert card["training"]["steps"] == 250
+
+
+def test_every_galaxy_is_seen_once_in_each_pass():
+    n, batch = 103, 10
+    rows = np.concatenate([_rows(step, batch, n, seed=4) for step in range(31)])
+    for k in range(3):
+        assert sorted(rows[k * n : (k + 1) * n]) == list(range(n))
+    assert list(rows[:n]) != list(rows[n : 2 * n])
+
+
+def test_patterns_follow_the_rates():
+    names = ("lsst_g", "lsst_r", "sdss_g", "sdss_r", "vista_vircam_J", "galex_NUV")
+    groups = cameras(names)
+    assert groups["lsst"] == [0, 1]
+    assert groups["vista_vircam"] == [4]
+    model = MaskingModel()
+    rng = np.random.default_rng(0)
+    patterns = [draw_pattern(groups, len(names), model, rng) for _ in range(4000)]
+    spherex = np.mean([p.spherex for p in patterns])
+    assert abs(spherex - model.both - model.spherex_only) < 0.02
+    redshift = np.mean(["redshift" in p.scalars for p in patterns])
+    assert abs(redshift - model.redshift) < 0.03
+    assert all(len(p.filters) or p.spherex or p.scalars for p in patterns)
+    assert all(len(p.queries) == model.queries for p in patterns)
+    assert all(p.queries[0] in p.filters for p in patterns if len(p.filters))
+
+
+@pytest.fixture
+def sky():
+    flux = torch.full((4000, 3), 1000.0)
+    return flux, torch.tensor([1.0, 10.0, 100.0])
+
+
+def test_noise_has_the_stated_size_where_nothing_is_unstated(sky):
+    flux, sigma = sky
+    model = NoiseModel(
+        depth=(0.0, 0.0), depth_scatter=0.0, min_signal_to_noise=0.0, floor=(1e-6, 1e-6),
+        unstated=(1e-9, 1e-9), underestimate=0.0,
+    )  # fmt: skip
+    value, error, state = observe(flux, sigma, model, "noisy", torch.Generator().manual_seed(0))
+    assert torch.all(state == MEASURED)
+    torch.testing.assert_close(error.mean(0), sigma, rtol=1e-3, atol=1e-3)
+    pull = ((value - flux) / error).std(0)
+    torch.testing.assert_close(pull, torch.ones(3), rtol=0.05, atol=0.0)
+
+
+def test_detected_galaxies_are_detected(sky):
+    flux, _ = sky
+    sigma = torch.tensor([1e3, 2e3, 3e3])
+    model = NoiseModel(depth=(-3.0, 3.0), depth_scatter=0.0)
+    _, error, _ = observe(flux, sigma, model, "noisy", torch.Generator().manual_seed(0))
+    assert float((flux / error).amax(1).min()) > 0.9 * model.min_signal_to_noise
+
+
+def test_limits_are_limits(sky):
+    flux, _ = sky
+    sigma = torch.tensor([1e2, 1e3, 5e3])
+    value, error, state = observe(
+        flux, sigma, NoiseModel(depth=(0, 0)), "limits", torch.Generator().manual_seed(0)
+    )
+    limit = state == LIMIT
+    assert limit.any()
+    level = (value / error)[limit]
+    assert torch.isclose(level[:, None], torch.tensor([1.0, 2.0, 3.0, 5.0]), rtol=1e-3).any(1).all()
+
+
+def test_errors_can_be_unknown_and_channels_lost(sky):
+    flux, sigma = sky
+    generator = torch.Generator().manual_seed(0)
+    value, error, state = observe(flux, sigma, NoiseModel(), "no_error", generator)
+    assert torch.isnan(error).all()
+    _, _, lost = drop_channels((value, error, state), 0.5, generator)
+    fraction = float((lost == MISSING).float().mean())
+    assert 0.2 < fraction < 0.3
