@@ -19,14 +19,15 @@ def predict(table, query="redshift", columns=None, samples=0, **options):
         known scalars (such as ``redshift``).
     query : str or list of str
         What to predict: ``redshift``, ``stellar_mass``, ``halo_mass``, ``sfr``, ``metallicity``,
-        ``dust_av``, or the name of any filter for the flux in it.
+        ``dust_av``, the name of any filter for the flux in it, or ``mag_`` and that name for the AB
+        magnitude.
     columns : dict, optional
         What a column is, where its name does not say so: ``{"mag_u": "cfht_megacam_us_9301"}``;
         None as the value leaves a column out.
     samples : int
         With ``samples=n`` the result has a column ``q_samples`` of n draws for each query.
     **options
-        ``magnitudes``, ``seed``, ``progress``: see `astromosaic.inference.Model.predict`.
+        ``seed`` and ``progress``: see `astromosaic.inference.Model.predict`.
 
     Returns
     -------

@@ -208,7 +208,10 @@ class Posterior:
         return out / unit if per_value else out
 
     def sample(self, n, seed=0):
-        """Draw from the posterior; (n_galaxies, n). The same seed gives the same draws."""
+        """Draw from the posterior; (n_galaxies, n). The same seed gives the same draws.
+
+        A row's draws depend on its place among the galaxies, its distribution does not.
+        """
         p = np.random.default_rng(seed).random((len(self), n))
         return self._with_unit(self.coordinate.to_physical(self._invert(p)))
 

@@ -179,8 +179,9 @@ def train(
     final.load_state_dict({k: v.cpu() for k, v in average.items()})
     reference = flux_to_internal(data.flux[:n_train, : len(data.filters)])
     span = [round(float(x), 2) for x in np.percentile(reference.cpu().numpy()[::10], [0.1, 99.9])]
+    versions = f"astromosaic {__version__}, torch {torch.__version__}"
     card = {
-        "name": "astromosaic", "trained_with": f"astromosaic {__version__}, torch {torch.__version__}",
+        "name": "astromosaic", "trained_with": versions,
         "parameters": sum(p.numel() for p in final.parameters()), "training": settings,
         "filters": list(data.filters), "flux_range": span, "validation": line["validation"],
     }  # fmt: skip
@@ -245,16 +246,18 @@ def _observe_batch(data, pattern, flux, scalars, noise, rng, generator):
     chances[3] = 1 - chances.sum()
     kind = rng.choice(kinds, p=chances)
     given = torch.as_tensor(pattern.filters, device=flux.device)
-    photometry = observe(flux[:, given], data.sky[given], noise, kind, generator) if len(given) else (
-        flux[:, :0], flux[:, :0], torch.zeros(len(flux), 0, dtype=torch.int8, device=flux.device)
-    )  # fmt: skip
+    if len(given):
+        photometry = observe(flux[:, given], data.sky[given], noise, kind, generator)
+    else:
+        none = flux[:, :0]
+        photometry = none, none, none.to(torch.int8)
     spherex = None
     if pattern.spherex:
         n = len(data.filters)
+        kind = "clean" if kind == "clean" else "noisy"
         spherex = observe(
-            flux[:, n:], data.sky_spherex, noise, "clean" if kind == "clean" else "noisy", generator,
-            noise.spherex_depth,
-        )  # fmt: skip
+            flux[:, n:], data.sky_spherex, noise, kind, generator, noise.spherex_depth
+        )
         if rng.random() < 0.3:
             spherex = drop_channels(spherex, 0.5, generator)
     names = list(PROPERTIES)

@@ -21,10 +21,14 @@ from ..properties import PROPERTIES
 __all__ = ["MaskingModel", "Pattern", "cameras", "draw_pattern"]
 
 # How often an optical camera is drawn, in relative terms.
-_OPTICAL = {"lsst": 6, "sdss": 3, "hsc": 2, "cfht_megacam": 3, "decam": 2, "panstarrs": 2,
-            "bass": 1, "subaru_suprimecam": 1, "bessell": 0.5, "acs_wfc": 1, "gaia": 0.3}  # fmt: skip
-_INFRARED = ("vista_vircam", "ukirt_wfcam", "cfht_wircam", "twomass", "wise", "spitzer_irac",
-             "wfc3_ir", "jwst", "roman_wfi")  # fmt: skip
+_OPTICAL = {
+    "lsst": 6, "sdss": 3, "hsc": 2, "cfht_megacam": 3, "decam": 2, "panstarrs": 2, "bass": 1,
+    "subaru_suprimecam": 1, "bessell": 0.5, "acs_wfc": 1, "gaia": 0.3,
+}  # fmt: skip
+_INFRARED = (
+    "vista_vircam", "ukirt_wfcam", "cfht_wircam", "twomass", "wise", "spitzer_irac", "wfc3_ir",
+    "jwst", "roman_wfi",
+)  # fmt: skip
 _ALIASES = {"mzls": "bass"}
 
 
