@@ -1,9 +1,9 @@
 """Galaxies to token features: plain tensors that the model embeds.
 
-Fluxes are seen as ``arcsinh(f / FLUX_SCALE)`` (Lupton, Gunn & Szalay 1999), which is linear through
-zero and logarithmic for bright sources. Each galaxy has a reference, the weighted mean of that over
-its known fluxes; a token carries its flux relative to the reference (a colour) and the reference
-itself, so that shape and brightness are told apart from the start.
+Each galaxy has a reference flux, the weighted mean of its known fluxes. A flux is seen relative to
+it, as ``arcsinh(f / s) - arcsinh(f_ref / s)`` with the softening ``s`` of its own error (Lupton,
+Gunn & Szalay 1999): a colour where the flux is well measured, a difference in units of sigma where it
+is not. The reference itself stands beside it, so that shape and brightness are told apart.
 
 A filter is known to the model by its shape alone: Fourier features of ln(wavelength) of the pivot
 and of the points where the cumulative transmission passes 5, 50 and 95%.
@@ -64,7 +64,7 @@ class Tokens:
     Attributes
     ----------
     reference : Tensor (n,)
-        Mean arcsinh-scaled flux of the known fluxes.
+        Weighted mean of the known fluxes, arcsinh-scaled.
     flux, flux_known : Tensor (n, f, FLUX_FEATURES), bool (n, f)
     filter_shape : Tensor (f, SHAPE_FEATURES)
     patch, patch_known : Tensor (n, p, PATCH_SIZE * FLUX_FEATURES), bool (n, p)
@@ -158,23 +158,29 @@ def tokens_from_arrays(n, photometry, filter_shape, spherex=None, scalars=None):
 
 
 def _reference(value, error, state):
-    """Weighted mean of the arcsinh-scaled fluxes; (n,)."""
-    a = flux_to_internal(value)
-    known_error = torch.nan_to_num(error, nan=0.0)
-    scatter = known_error / torch.sqrt(value**2 + FLUX_SCALE**2)
-    # No band counts for more than one measured to 0.3, since colours differ by more than that;
-    # limits count little, but count where there is nothing else.
-    weight = (state != MISSING) / (scatter**2 + 0.3**2) * torch.where(state == LIMIT, 1e-3, 1.0)
+    """Weighted mean flux, arcsinh-scaled; (n,)."""
+    known = state != MISSING
+    # An unknown error is taken for ten per cent.
+    error = torch.where(torch.isfinite(error), error, 0.1 * value.abs() + FLUX_SCALE)
+    # Bands well above their noise count alike, since their fluxes differ by more than their errors;
+    # all others by their errors.
+    secure = torch.where(state == MEASURED, value - 2 * error, torch.zeros_like(value))
+    brightness = secure.clamp(min=0.0).amax(dim=1, keepdim=True) if value.shape[1] else 0.0
+    weight = known / (error**2 + (0.3 * brightness) ** 2 + 1.0)
+    # Limits count only where there is nothing else.
+    weight = weight * torch.where(state == LIMIT, 1e-4, 1.0)
     total = weight.sum(dim=1)
-    mean = (weight * a).sum(dim=1) / total.clamp(min=1e-20)
-    return torch.where(total > 0, mean, torch.full_like(mean, _NO_FLUX))
+    mean = (weight * value).sum(dim=1) / total.clamp(min=1e-30)
+    return torch.where(total > 0, flux_to_internal(mean), torch.full_like(mean, _NO_FLUX))
 
 
 def _flux_features(value, error, state, reference):
     """Features of each flux; (n, k, FLUX_FEATURES), zero where missing."""
-    a = flux_to_internal(value) - reference[:, None]
     has_error = torch.isfinite(error)
     error = torch.where(has_error, error, torch.ones_like(error))
+    softening = torch.sqrt(FLUX_SCALE**2 + torch.where(has_error, error, 0.0) ** 2)
+    mean = flux_from_internal(reference)[:, None]
+    a = torch.asinh(value / softening) - torch.asinh(mean / softening)
     signal_to_noise = torch.where(has_error, torch.asinh(value / error), torch.zeros_like(a))
     log_error = torch.where(has_error, torch.log(error / FLUX_SCALE), torch.zeros_like(a))
     waves = [w(k * a) for k in _FLUX_FREQUENCIES for w in (torch.sin, torch.cos)]

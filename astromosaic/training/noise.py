@@ -86,7 +86,7 @@ class NoiseModel:
     clean: float = 0.12
     no_error: float = 0.06
     limits: float = 0.08
-    spherex_depth: tuple = (0.0, 5.0)
+    spherex_depth: tuple = (-0.5, 5.0)
 
 
 def observe(flux, sky, model, kind, generator, forced_depth=None):
