@@ -382,13 +382,18 @@ def _add_diagnose(commands):
     )
     parser.add_argument("mocks", metavar="MOCKS", help="file made by 'astromosaic simulate'")
     parser.add_argument("--output", required=True, metavar="PNG", help="figure to write")
+    parser.add_argument(
+        "--compare",
+        metavar="HSC",
+        help="'hsc_ratios_and_specz.hdf5' of pz-rail-astro-tools: adds p(z) at given i and g-z",
+    )
 
 
 def _diagnose(args):
     _check_inputs(args.mocks)
     from .simulation.diagnostics import plot_diagnostics
 
-    plot_diagnostics(args.mocks, args.output)
+    plot_diagnostics(args.mocks, args.output, args.compare)
     print(f"written to {args.output}")
 
 

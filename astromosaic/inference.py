@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from . import __version__
-from .galaxies import Galaxies
+from .galaxies import MISSING, Galaxies
 from .model.weights import load_weights
 from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior
-from .properties import PROPERTIES
+from .properties import PROPERTIES, WAVELENGTH_RANGE
 from .results import FLAGS, result_table
 from .tokens import Tokens, shape_features, tokenize
 
@@ -78,7 +78,7 @@ class Model:
             "weights": self.checksum,
             "astromosaic": __version__,
             "input": reading.to_meta(),
-            "filters": _filter_versions(galaxies),
+            "filters": _filter_versions(galaxies, names),
             "flags": {str(bit): meaning for bit, meaning in FLAGS.items()},
         }
         ids = table[reading.id_columns] if reading.id_columns else None
@@ -92,16 +92,21 @@ class Model:
         return posteriors[query] if isinstance(query, str) else posteriors
 
     def embed(self, table, columns=None, progress=False):
-        """The place of each galaxy in latent space: the final state of its galaxy token; (n, d)."""
+        """The place of each galaxy in latent space: the final state of its galaxy token; (n, d).
+
+        Rows of which nothing is known are NaN.
+        """
         galaxies, _ = self._read(table, columns)
-        return self._run(galaxies, torch.zeros(0, 1), progress)["state"]
+        out = self._run(galaxies, [], torch.zeros(0, 1), progress, keep_state=True)
+        return np.where(galaxies.known()[:, None] > 0, out["state"], np.nan)
 
     def posterior_of(self, galaxies: Galaxies, queries, progress=False):
         """Posteriors of `Galaxies`, by query; rows of which nothing is known are NaN."""
         coordinates = {q: _coordinate(q) for q in queries}
         fluxes = [q for q, c in coordinates.items() if c is not None]
         shape = shape_features([q.removeprefix("mag_") for q in fluxes])
-        out = self._run(galaxies, shape, progress)
+        scalars = [q for q, c in coordinates.items() if c is None]
+        out = self._run(galaxies, scalars, shape, progress)
         unknown = galaxies.known() == 0
         posteriors = {}
         for query, coordinate in coordinates.items():
@@ -119,12 +124,14 @@ class Model:
         known = galaxies.known()
         flag = np.where(known == 0, 1, 0) | np.where((known > 0) & (known < 3), 2, 0)
         low, high = self.card["flux_range"]
-        # The reference is made of noisy fluxes, the range of noiseless ones: leave a margin.
-        reference = tokenize(galaxies).reference.numpy()
-        outside = (reference > high + 0.5) | (reference < low - 2.0)
-        redshift = galaxies.scalars.get("redshift")
-        if redshift is not None:
-            outside |= redshift.value > PROPERTIES["redshift"].high
+        chunks = [galaxies[i : i + _CHUNK] for i in range(0, len(galaxies), _CHUNK)]
+        reference = np.concatenate([tokenize(c).reference.numpy() for c in chunks])
+        # The range is that of noiseless fluxes in all filters: half a magnitude is left to noise
+        # and to the choice of bands.
+        outside = (reference > high + 0.5) | (reference < low - 0.5)
+        for name, scalar in galaxies.scalars.items():
+            prop, given = PROPERTIES[name], scalar.state != MISSING
+            outside |= given & ((scalar.value < prop.low - 0.01) | (scalar.value > prop.high))
         return flag | np.where(outside & (known > 0), 4, 0)
 
     def _read(self, table, columns):
@@ -133,10 +140,12 @@ class Model:
         return read_table(table, columns)
 
     @torch.no_grad()
-    def _run(self, galaxies, query_shape, progress=False):
-        """States and raw answers for all rows: a dict of arrays."""
+    def _run(self, galaxies, scalars, query_shape, progress=False, keep_state=False):
+        """Raw answers for all rows, and states where asked: a dict of arrays."""
         from tqdm import tqdm
 
+        if not len(galaxies):
+            raise ValueError("there are no galaxies to predict for")
         parts, orders = [], []
         query_shape = query_shape.to(self.device)
         with tqdm(total=len(galaxies), unit="galaxy", disable=not progress) as bar:
@@ -146,20 +155,23 @@ class Model:
                 order = np.lexsort(known.T) if known.shape[1] else np.arange(len(known))
                 for first in range(0, len(order), self.batch_size):
                     rows = order[first : first + self.batch_size]
-                    parts.append(self._forward(_take(tokens, rows, self.device), query_shape))
+                    batch = _take(tokens, rows, self.device)
+                    parts.append(self._forward(batch, scalars, query_shape, keep_state))
                     orders.append(start + rows)
                     bar.update(len(rows))
-        place = np.argsort(np.concatenate(orders)) if orders else np.zeros(0, int)
+        place = np.argsort(np.concatenate(orders))
         out = {k: np.concatenate([p[k] for p in parts])[place] for k in parts[0] if k != "mixture"}
         if "mixture" in parts[0]:
             stacked = zip(*(p["mixture"] for p in parts), strict=True)
             out["mixture"] = [np.concatenate(x)[place] for x in stacked]
         return out
 
-    def _forward(self, tokens, query_shape):
+    def _forward(self, tokens, scalars, query_shape, keep_state):
         state, queries = self.network(tokens, query_shape if query_shape.numel() else None)
-        out = {k: v.double().cpu().numpy() for k, v in self.network.scalar_heads(state).items()}
-        out["state"] = state.cpu().numpy()
+        logits = self.network.scalar_heads(state)
+        out = {name: logits[name].cpu().numpy() for name in scalars}
+        if keep_state:
+            out["state"] = state.cpu().numpy()
         if queries.shape[1]:
             weight, mean, log_sigma = self.network.flux_head(queries)
             mean = mean + tokens.reference[:, None, None]
@@ -206,21 +218,31 @@ def _query_names(query):
 
 def _coordinate(query):
     """Coordinate of a flux or magnitude; None for a scalar property; ValueError if unknown."""
-    from .filters import canonical_name
+    from .filters import canonical_name, within_range
 
     if query in PROPERTIES:
         return None
     try:
-        canonical_name(query.removeprefix("mag_"))
+        name = canonical_name(query.removeprefix("mag_"))
     except ValueError as error:
         raise ValueError(
             f"unknown query {query!r}: ask for {', '.join(PROPERTIES)}, for a filter such as "
             f"'lsst_r' (flux) or for 'mag_lsst_r' (AB magnitude); {error}"
         ) from None
+    if not within_range(name):
+        raise ValueError(
+            f"query {query!r}: the filter reaches beyond {WAVELENGTH_RANGE[0]} to "
+            f"{WAVELENGTH_RANGE[1]} micron, which the model covers"
+        )
     return MagnitudeCoordinate(query) if query.startswith("mag_") else FluxCoordinate(query)
 
 
-def _filter_versions(galaxies):
+def _filter_versions(galaxies, queries):
+    """Versions of the filter curves that were used, of SPHEREx as a whole."""
     from .filters import load_filter
 
-    return {name: load_filter(name).version for name in galaxies.filters}
+    asked = [q.removeprefix("mag_") for q in queries if q not in PROPERTIES]
+    versions = {name: load_filter(name).version for name in [*galaxies.filters, *asked]}
+    if "spherex" in galaxies.vectors:
+        versions["spherex"] = load_filter("spherex_001").version
+    return versions

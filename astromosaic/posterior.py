@@ -164,7 +164,12 @@ class Posterior:
     def std(self):
         """The standard deviation of the physical value; (n,)."""
         variance = self._moment(2) - self._moment(1) ** 2
-        return self._with_unit(np.sqrt(np.maximum(variance, 0.0)))
+        std = np.sqrt(np.maximum(variance, 0.0))
+        if isinstance(self.coordinate, MagnitudeCoordinate):  # a difference has no zero point
+            from astropy import units as u
+
+            return std << u.mag
+        return self._with_unit(std)
 
     def mode(self):
         """The centre of the bin of highest density in the internal coordinate; (n,)."""

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["COSMOLOGY", "FLUX_SCALE", "PROPERTIES", "Property", "get_property"]
+__all__ = ["COSMOLOGY", "FLUX_SCALE", "PROPERTIES", "WAVELENGTH_RANGE", "Property", "get_property"]
 
 #: Name of the astropy cosmology that ties redshift to distance and time throughout.
 COSMOLOGY = "Planck15"
 #: Softening of the arcsinh in which fluxes are seen and predicted, in nJy: 28.1 mag AB.
 FLUX_SCALE = 20.0
+#: Wavelengths in micron that the simulated galaxies cover, and so the model.
+WAVELENGTH_RANGE = (0.12, 5.6)
 
 _TRANSFORMS = {
     "ln(1+x)": (np.log1p, np.expm1),

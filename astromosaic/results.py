@@ -1,5 +1,7 @@
 """Posteriors to the result table."""
 
+from zlib import crc32
+
 import numpy as np
 
 __all__ = ["FLAGS", "result_table"]
@@ -38,7 +40,7 @@ def result_table(posteriors, flags, ids=None, meta=None, samples=0, seed=0):
     if ids is not None:
         for name in ids.colnames:
             table[name] = ids[name]
-    for index, (query, posterior) in enumerate(posteriors.items()):
+    for query, posterior in posteriors.items():
         missing = ~posterior.defined
         definition = posterior.coordinate.definition
         low, high = posterior.interval(0.68)
@@ -50,7 +52,7 @@ def result_table(posteriors, flags, ids=None, meta=None, samples=0, seed=0):
             _add(table, query + suffix, value, missing, description, posterior.coordinate.ucd)
         if samples:
             # A seed for each query: with one for all, their draws would rise and fall together.
-            draws = posterior.sample(samples, [seed, index])
+            draws = posterior.sample(samples, [seed, crc32(query.encode())])
             _add(table, f"{query}_samples", draws, missing, f"{samples} draws of {query}.", None)
     table["flag"] = np.asarray(flags, np.int32)
     table["flag"].info.description = "Bits, explained in the table's meta; 0 is good."

@@ -2,8 +2,8 @@
 
 Each galaxy has a reference flux, the weighted mean of its known fluxes. A flux is seen relative to
 it, as ``arcsinh(f / s) - arcsinh(f_ref / s)`` with the softening ``s`` of its own error (Lupton,
-Gunn & Szalay 1999): a colour where the flux is well measured, a difference in units of sigma where it
-is not. The reference itself stands beside it, so that shape and brightness are told apart.
+Gunn & Szalay 1999): a colour where the flux is well measured, a difference in units of sigma where
+it is not. The reference itself stands beside it, so that shape and brightness are told apart.
 
 A filter is known to the model by its shape alone: Fourier features of ln(wavelength) of the pivot
 and of the points where the cumulative transmission passes 5, 50 and 95%.
@@ -16,7 +16,7 @@ import torch
 
 from .filters import filter_shapes
 from .galaxies import LIMIT, MEASURED, MISSING, Galaxies
-from .properties import FLUX_SCALE, PROPERTIES
+from .properties import FLUX_SCALE, PROPERTIES, WAVELENGTH_RANGE
 
 __all__ = [
     "FLUX_FEATURES",
@@ -35,7 +35,6 @@ __all__ = [
 PATCH_SIZE = 17
 #: Reference of a galaxy of which no flux is known: 23.2 mag AB.
 _NO_FLUX = 5.3
-_WAVE_RANGE = (np.log(0.12), np.log(5.6))
 _SHAPE_FREQUENCIES = 7
 _FLUX_FREQUENCIES = (1.0, 2.0, 4.0, 8.0)
 _SCALAR_FREQUENCIES = 6
@@ -93,7 +92,7 @@ def shape_features(filters):
     """Features of the shapes of named filters; Tensor (f, SHAPE_FEATURES)."""
     if not len(filters):
         return torch.zeros(0, SHAPE_FEATURES)
-    low, high = _WAVE_RANGE
+    low, high = np.log(WAVELENGTH_RANGE)
     x = torch.as_tensor((filter_shapes(tuple(filters)) - low) / (high - low), dtype=torch.float32)
     return _fourier(x, _SHAPE_FREQUENCIES).flatten(1)
 

@@ -96,6 +96,12 @@ def assign_columns(table, columns=None):
             )
         if candidate.rank < other.rank:
             best[candidate.target] = candidate
+    if stray := set(told_errors) - set(best):
+        name = min(stray)
+        raise ValueError(
+            f"columns= says that {told_errors[name]!r} holds the errors of {name!r}, but no column "
+            f"holds {name!r} itself"
+        )
     passed_over = [c.column for c in candidates if c is not best[c.target]]
     if passed_over:
         notes.append(f"{', '.join(passed_over)} passed over for other columns of the same filters")

@@ -170,8 +170,9 @@ CONVENTIONS = (
 ERRORS = ("{c}_err", "{c}_error", "{c}err", "{c}_e", "e_{c}", "err_{c}")
 
 _IDENTIFIER = re.compile(
-    r"(.*_)?(id|ra|dec|number|name)|.*[a-z]Id|(spec|obj|source|gal|object|target)+id|"
-    r"(ra|dec?)j2000|(ra|dec)_icrs|(alpha|delta)_j2000|coord|skycoord|tract|patch"
+    r"(.*_)?(id|ra|dec|decl|number|name)|id_.*|.*[a-z]Id|uid|recno|seqnr|designation|iauname|"
+    r"(spec|obj|source|gal|galaxy|object|target|cata)+id|plate|mjd|fiberid|"
+    r"_?(ra|dec?)j2000|(ra|dec)_icrs|(alpha|delta)_j2000|coord|skycoord|tract|patch"
 )
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from ..filters import list_filters
+from ..filters import list_filters, within_range
 from ..galaxies import VECTOR_LENGTH, Galaxies, Measurement
-from ..properties import PROPERTIES
+from ..properties import PROPERTIES, WAVELENGTH_RANGE
 from .assign import assign_columns
 from .columns import is_extinction, is_identifier
 from .reading import Reading
@@ -71,6 +71,13 @@ def read_table(table, columns=None):
     not_broadband = {*spherex, *PROPERTIES, *VECTOR_LENGTH}
     filters = [target for target in by_target if target not in not_broadband]
     filters = [filters[i] for i in np.lexsort([filters, pivots(filters)])]
+    beyond = [name for name in filters if not within_range(name)]
+    if beyond:
+        filters = [name for name in filters if name not in beyond]
+        reading.notes.append(
+            f"{', '.join(beyond)} not used: the model covers {WAVELENGTH_RANGE[0]} to "
+            f"{WAVELENGTH_RANGE[1]} micron"
+        )
     scalars = [name for name in PROPERTIES if name in by_target]
     if channels and "spherex" in by_target:
         raise ValueError(

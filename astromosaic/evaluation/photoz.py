@@ -1,5 +1,7 @@
 """Photometric redshifts against spectroscopic ones, on any table that has both."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from . import metrics
@@ -70,6 +72,9 @@ def run(data, columns=None, truth=None, limit=None, weights=None, seed=0, progre
 
     model = load_model(weights)
     galaxies, reading = read_table(table, columns)
+    # A redshift in any other column, photometric or not, is not to be shown either.
+    others = {k: v for k, v in galaxies.scalars.items() if k != "redshift"}
+    galaxies = replace(galaxies, scalars=others)
     posterior = model.posterior_of(galaxies, ["redshift"], progress)["redshift"]
     known = np.isfinite(redshift) & (redshift >= 0)
     rows = known & posterior.defined

@@ -15,8 +15,6 @@ NOISES = ("noiseless", "survey")
 #: Faintest LSST i magnitude of the galaxies evaluated: LSST's gold sample.
 FAINTEST_I = 25.3
 
-_DATASET = {"stellar_mass": "log_stellar_mass", "halo_mass": "log_halo_mass", "sfr": "log_sfr",
-            "metallicity": "metallicity", "dust_av": "dust_av"}  # fmt: skip
 _LSST = tuple(f"lsst_{b}" for b in "ugrizy")
 # Errors stated for noiseless photometry, and the floor of LSST's, relative to the flux.
 _NOISELESS_ERROR, _LSST_FLOOR = 1e-3, 5e-3
@@ -84,13 +82,16 @@ def run(data, limit=None, weights=None, seed=0, progress=False):
         internal coordinate (dex, or mag for ``dust_av``).
     """
     from .. import __version__, load_model
-    from ..simulation.mocks import load_mocks
+    from ..simulation.mocks import PROPERTY_DATASETS, load_mocks, true_values
 
-    names = ["flux", "spherex", "redshift", *_DATASET.values()]
-    arrays = load_mocks(data, "test", names, limit)
+    arrays = load_mocks(data, "test", ["flux", "spherex", *PROPERTY_DATASETS.values()], limit)
+    if lacking := [f for f in _LSST if f not in arrays["filters"]]:
+        raise ValueError(f"{data} has no fluxes in {', '.join(lacking)}")
     bright = arrays["flux"][:, arrays["filters"].index("lsst_i")] > 10 ** (
         -0.4 * (FAINTEST_I - 31.4)
     )
+    if not bright.any():
+        raise ValueError(f"{data} has no galaxy brighter than i = {FAINTEST_I}")
     arrays = {k: v if k == "filters" else v[bright] for k, v in arrays.items()}
     model = load_model(weights)
     figures = {}
@@ -99,7 +100,7 @@ def run(data, limit=None, weights=None, seed=0, progress=False):
             galaxies = observed_galaxies(arrays, inputs, noise, seed)
             posteriors = model.posterior_of(galaxies, list(PROPERTIES), progress)
             figures.setdefault(noise, {})[inputs] = {
-                name: _figures(posterior, _truth(arrays, name), seed)
+                name: _figures(posterior, true_values(arrays, name), seed)
                 for name, posterior in posteriors.items()
             }
     return {
@@ -131,13 +132,6 @@ def format_report(report):
     return "\n".join(lines)
 
 
-def _truth(arrays, name):
-    """The true internal coordinate."""
-    if name == "redshift":
-        return PROPERTIES[name].to_internal(arrays["redshift"])
-    return arrays[_DATASET[name]].astype(float)
-
-
 def _figures(posterior, truth, seed):
     prop = posterior.coordinate
     physical = prop.to_physical(truth)
@@ -153,12 +147,11 @@ def _figures(posterior, truth, seed):
 
 
 def _statistics(deviation, pit):
-    centre = np.median(deviation)
     return {
         "rmse": np.sqrt(np.mean(deviation**2)),
         "mae": np.mean(np.abs(deviation)),
-        "nmad": 1.4826 * np.median(np.abs(deviation - centre)),
-        "bias": centre,
+        "nmad": metrics.nmad(deviation),
+        "bias": metrics.bias(deviation),
         "coverage_68": metrics.coverage(pit),
         "pit_ks": metrics.pit_ks(pit),
     }

@@ -5,7 +5,7 @@ shorter (``lsst_u`` to ``lsst_y``, ``sdss_u`` to ``sdss_z``), and SPHEREx's 102 
 ``spherex_001`` to ``spherex_102`` in order of wavelength.
 """
 
-from .core import Filter, filter_shapes, load_filter
+from .core import Filter, filter_shapes, load_filter, within_range
 from .names import canonical_name, list_filters, list_sets
 from .synthetic import projection_matrix, synthetic_flux, to_ab_magnitude
 
@@ -19,4 +19,5 @@ __all__ = [
     "projection_matrix",
     "synthetic_flux",
     "to_ab_magnitude",
+    "within_range",
 ]

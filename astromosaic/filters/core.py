@@ -6,10 +6,11 @@ from importlib.metadata import version
 
 import numpy as np
 
+from ..properties import WAVELENGTH_RANGE
 from .curves import read_curve
 from .names import canonical_name, filter_set, sources
 
-__all__ = ["Filter", "filter_shapes", "load_filter"]
+__all__ = ["Filter", "filter_shapes", "load_filter", "within_range"]
 
 #: Versions of those curves that have one of their own.
 VERSIONS = {"lsst": "v1.9"}
@@ -157,6 +158,13 @@ def filter_shapes(names):
     """
     rows = [_shape(canonical_name(name)) for name in names]
     return np.array(rows, dtype=np.float32).reshape(len(rows), 4)
+
+
+def within_range(name):
+    """Whether a filter lies within the wavelengths that the model covers."""
+    low, high = np.log(WAVELENGTH_RANGE)
+    _, blue, _, red = filter_shapes([name])[0]
+    return bool(blue > low and red < high)
 
 
 @lru_cache(maxsize=512)

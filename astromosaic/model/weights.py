@@ -10,7 +10,7 @@ import torch
 
 from .transformer import ModelConfig, Transformer
 
-__all__ = ["bundled_weights", "checksum", "load_weights", "read_card", "save_weights"]
+__all__ = ["bundled_weights", "checksum", "find_device", "load_weights", "save_weights"]
 
 
 def bundled_weights():
@@ -43,9 +43,16 @@ def save_weights(path, network, card):
     os.replace(temporary, path)
 
 
-def read_card(path=None):
-    """The model card of a file of weights, without loading the weights."""
-    return json.loads(_metadata(Path(path) if path else bundled_weights())["card"])
+def find_device(name):
+    """The torch device of a name; ValueError if this machine has none such."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); 'cpu' always can"
+        ) from None
+    return device
 
 
 def load_weights(path=None, device="cpu"):
@@ -78,7 +85,11 @@ def load_weights(path=None, device="cpu"):
         raise ValueError(f"{path} is damaged: its checksum does not match; get the file again")
     network = Transformer(ModelConfig(**json.loads(metadata["config"])))
     network.load_state_dict({k: v.to(torch.float32) for k, v in tensors.items()})
-    return network.to(device).eval(), json.loads(metadata["card"]), metadata["checksum"]
+    return (
+        network.to(find_device(device)).eval(),
+        json.loads(metadata["card"]),
+        metadata["checksum"],
+    )
 
 
 def _metadata(path):

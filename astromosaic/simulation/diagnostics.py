@@ -30,10 +30,10 @@ def plot_diagnostics(path, output, compare=None):
     import h5py
     from matplotlib import pyplot as plt
 
-    with h5py.File(path) as file:
-        provenance = json.loads(file.attrs["provenance"])
     names = ["flux", "redshift", "log_stellar_mass", "log_halo_mass", "is_central", "mag_i"]
     mocks = load_mocks(path, "train", names)
+    with h5py.File(path) as file:
+        provenance = json.loads(file.attrs["provenance"])
     filters = list(mocks["filters"])
 
     def mag(name):

@@ -44,10 +44,8 @@ class Population:
         Number of such galaxies per square degree.
     ssp_weights : ndarray (n, n_metallicity, n_age)
         Fraction of the mass formed in each stellar population.
-    sfh : ndarray (n, n_time)
-        Star formation rate in M_sun/yr at `t_table` (Gyr, the same for all), bursts aside.
     mah : ndarray (n, n_time)
-        log10 of the halo mass at `t_table`.
+        log10 of the halo mass at `t_table` (Gyr, the same for all).
     mag_i : ndarray (n,)
         diffsky's own estimate of the AB magnitude at 7,500 Angstrom, by which samples are drawn.
     dust : ndarray (n, 4)
@@ -63,7 +61,6 @@ class Population:
     is_central: np.ndarray
     weight: np.ndarray
     ssp_weights: np.ndarray
-    sfh: np.ndarray
     mah: np.ndarray
     mag_i: np.ndarray
     dust: np.ndarray
@@ -148,7 +145,6 @@ def draw_population(seed, shell, ssp, n_calls=12):
         is_central=rows(lightcone.is_central, bool),
         weight=rows(lightcone.halo_weight),
         ssp_weights=rows(ssp_weights),
-        sfh=rows(galaxies.sfh_table),
         mah=rows(mah),
         mag_i=rows(galaxies.obs_mags[:, 0]),
         dust=rows(jnp.stack([av_old, av_young, galaxies.delta, galaxies.funo], axis=1)),

@@ -13,12 +13,28 @@ from pathlib import Path
 
 import numpy as np
 
-from .sample import FILTERS, SAMPLES, SPHEREX
+from ..filters import list_filters
+from ..properties import PROPERTIES
+from .sample import FILTERS, SAMPLES
 
-__all__ = ["DATASETS", "N_TEST", "N_TRAIN", "load_mocks", "simulate"]
+__all__ = [
+    "DATASETS",
+    "N_TEST",
+    "N_TRAIN",
+    "PROPERTY_DATASETS",
+    "load_mocks",
+    "simulate",
+    "true_values",
+]
 
 #: Sizes of the published training and test sets.
 N_TRAIN, N_TEST = 185_247, 20_583
+
+#: The dataset of each property of `astromosaic.properties`.
+PROPERTY_DATASETS = {
+    "redshift": "redshift", "stellar_mass": "log_stellar_mass", "halo_mass": "log_halo_mass",
+    "sfr": "log_sfr", "metallicity": "metallicity", "dust_av": "dust_av",
+}  # fmt: skip
 
 #: Datasets with unit and meaning.
 DATASETS = {
@@ -84,7 +100,7 @@ def simulate(
     _check_settings(parts / "settings.json", settings)
 
     grid = load_ssp(ssp)
-    observer = Observer(grid, FILTERS + SPHEREX, device=device)
+    observer = Observer(grid, [*FILTERS, *list_filters("spherex")], device=device)
     wanted, total, block = n_train + n_test, 0, 0
     with tqdm(total=wanted, unit="galaxy", disable=not progress, smoothing=0.05) as bar:
         # Whole rounds of shells only: a shell too many would change the redshift distribution.
@@ -106,6 +122,7 @@ def simulate(
         "rounds": block // len(SHELLS),
         "galaxies_made": total,
         "stellar_populations": grid.name,
+        "stellar_mass": "surviving" if ssp is None else "formed",
         "packages": _versions("diffsky", "diffstar", "diffmah", "dsps", "bagpipes", "astro-sedpy"),
     }
     _assemble(parts, block, output, n_train, n_test, provenance)
@@ -133,14 +150,23 @@ def load_mocks(path, group="train", datasets=None, limit=None):
     import h5py
 
     with h5py.File(path) as file:
-        if group not in file:
+        names = list(file.get(group, ())) if datasets is None else datasets
+        lacking = [a for a in ("filters", "provenance") if a not in file.attrs]
+        lacking += [f"{group}/{n}" for n in names if f"{group}/{n}" not in file]
+        if lacking or group not in file:
             raise ValueError(
-                f"{path} has no group {group!r}: it is not a file of astromosaic mocks"
+                f"{path} is not a file of astromosaic mocks: it lacks "
+                f"{', '.join(lacking) or group}; make one with 'astromosaic simulate'"
             )
-        names = list(file[group]) if datasets is None else datasets
         arrays = {name: file[group][name][:limit] for name in names}
         arrays["filters"] = tuple(json.loads(file.attrs["filters"]))
     return arrays
+
+
+def true_values(arrays, name):
+    """True internal coordinates of a property, from the arrays of `load_mocks`."""
+    values = np.asarray(arrays[PROPERTY_DATASETS[name]], dtype=float)
+    return PROPERTIES[name].to_internal(values) if name == "redshift" else values
 
 
 def _columns(population, light):

@@ -5,10 +5,7 @@ Both samples keep a galaxy with a probability, so that what is kept needs no wei
 
 import numpy as np
 
-__all__ = ["FILTERS", "SAMPLES", "SPHEREX", "survey_weight"]
-
-#: Names of the SPHEREx channels.
-SPHEREX = tuple(f"spherex_{i:03d}" for i in range(1, 103))
+__all__ = ["FILTERS", "SAMPLES", "survey_weight"]
 
 #: The broadband filters in which every galaxy is observed, by camera.
 FILTERS = (

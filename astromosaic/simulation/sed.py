@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..filters import projection_matrix
+from ..properties import COSMOLOGY
 from .igm import lyman_series_transmission
 from .ssp import LOG_STEP, Z_SUN, grid_folder, log_grid
 
@@ -91,10 +92,13 @@ class Observer:
         self._stellar_young = self._tensor(
             ssp.stellar[:, : self._n_birth].reshape(-1, len(ssp.wave))
         )
+        # A grid without nebular emission has one ionisation parameter, NaN.
         allowed = (ssp.log_u >= LOG_U_RANGE[0]) & (ssp.log_u <= LOG_U_RANGE[1])
+        allowed |= np.isnan(ssp.log_u)
         self._log_u_nodes = np.flatnonzero(allowed)
-        self._nebular = self._tensor(ssp.nebular[allowed].reshape(allowed.sum(), -1, len(ssp.wave)))
-        self._lya = self._tensor(ssp.lyman_alpha[allowed].reshape(allowed.sum(), -1))
+        shape = (int(allowed.sum()), len(ssp.log_z) * ssp.n_young)
+        self._nebular = self._tensor(ssp.nebular[allowed].reshape(*shape, len(ssp.wave)))
+        self._lya = self._tensor(ssp.lyman_alpha[allowed].reshape(shape))
         self._k = self._tensor(_attenuation_curve(ssp.wave))
         self._ln_wave_v = self._tensor(np.log(ssp.wave / 5500.0))
         self._igm_z = np.arange(0.0, 6.5, 0.02)
@@ -216,10 +220,11 @@ def _attenuation_curve(wave):
 
 
 def _luminosity_distance_mpc(z):
-    from astropy.cosmology import Planck15
+    from astropy import cosmology
 
     grid = np.concatenate([[0.0], np.geomspace(1e-3, 8.0, 2000)])
-    return np.interp(z, grid, Planck15.luminosity_distance(grid).value)
+    distance = getattr(cosmology, COSMOLOGY).luminosity_distance(grid)
+    return np.interp(z, grid, distance.to_value("Mpc"))
 
 
 def _stellar_content(population, ssp):

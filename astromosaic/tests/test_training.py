@@ -1,35 +1,79 @@
 """Training: it learns, it resumes exactly, its noise is what it says."""
 
 import json
+import subprocess
+import sys
+import time
 
+import h5py
 import numpy as np
 import pytest
 import torch
 
 from astromosaic.galaxies import LIMIT, MEASURED, MISSING
 from astromosaic.model.transformer import ModelConfig
-from astromosaic.model.weights import load_weights, read_card
+from astromosaic.model.weights import load_weights
 from astromosaic.training.loop import _rows, train
 from astromosaic.training.masking import MaskingModel, cameras, draw_pattern
 from astromosaic.training.noise import NoiseModel, drop_channels, observe
 
 SMALL = {
     "config": ModelConfig(width=32, layers=2, heads=2), "batch_size": 64, "validation": 200,
-    "progress": False, "checkpoint_every": 5,
+    "progress": False, "checkpoint_every": 50,
 }  # fmt: skip
 
 
-def test_resumed_training_ends_with_the_same_weights(toy_mocks, tmp_path):
-    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
-    train([toy_mocks], whole, steps=20, **SMALL)
-    assert train([toy_mocks], parts, steps=20, stop_after=7, **SMALL) is None
-    assert not parts.exists()
+def test_training_that_was_killed_ends_with_the_same_weights(toy_mocks, tmp_path):
+    whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
+    checkpoint = tmp_path / "killed.safetensors.checkpoint"
+    code = (
+        "from astromosaic.training.loop import train; from astromosaic.tests import test_training; "
+        f"train([{str(toy_mocks)!r}], {str(killed)!r}, steps=200, **test_training.SMALL)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        while not checkpoint.exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+    assert checkpoint.exists()
+    assert not killed.exists()
     # What a kill in the middle of writing leaves behind must do no harm.
-    (tmp_path / "parts.safetensors.checkpoint.tmp").write_bytes(b"half a checkpoint")
-    assert train([toy_mocks], parts, steps=20, **SMALL) == parts
-    a, b = load_weights(whole)[0].state_dict(), load_weights(parts)[0].state_dict()
+    (tmp_path / "killed.safetensors.checkpoint.tmp").write_bytes(b"half a checkpoint")
+    assert train([toy_mocks], killed, steps=200, **SMALL) == killed
+    train([toy_mocks], whole, steps=200, **SMALL)
+    a, b = load_weights(whole)[0].state_dict(), load_weights(killed)[0].state_dict()
     assert all(torch.equal(a[k], b[k]) for k in a)
-    assert not (tmp_path / "parts.safetensors.checkpoint").exists()
+    assert not checkpoint.exists()
+
+
+def test_a_kill_between_the_last_checkpoint_and_the_end_does_no_harm(
+    toy_mocks, tmp_path, monkeypatch
+):
+    output = tmp_path / "w.safetensors"
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("astromosaic.training.loop._validate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train([toy_mocks], output, steps=10, **SMALL)
+    assert not output.exists()
+    assert train([toy_mocks], output, steps=10, **SMALL) == output
+    assert load_weights(output)[1]["validation"]["redshift"] > 0
+    with pytest.raises(FileExistsError, match="exists already"):
+        train([toy_mocks], output, steps=10, **SMALL)
+
+
+def test_errors_before_any_work_is_lost(toy_mocks, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        train([toy_mocks], tmp_path / "nowhere" / "w.safetensors", steps=10, **SMALL)
+    with pytest.raises(ValueError, match="device"):
+        train([toy_mocks], tmp_path / "w.safetensors", steps=10, device="warp", **SMALL)
+    other = tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["train/redshift"] = np.zeros(3)
+    with pytest.raises(ValueError, match="not a file of astromosaic mocks"):
+        train([other], tmp_path / "w.safetensors", steps=10, **SMALL)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(toy_mocks, tmp_path):
@@ -53,7 +97,7 @@ def test_training_learns_and_logs_every_query(toy_mocks, tmp_path):
     assert last["redshift"] < np.log(213) - 0.5
     assert set(last) == {"redshift", "stellar_mass", "halo_mass", "sfr", "metallicity", "dust_av",
                          "flux", "total"}  # fmt: skip
-    card = read_card(output)
+    card = load_weights(output)[1]
     assert card["training"]["mocks"][0]["sample"] == "toy"
     assert card["training"]["steps"] == 250
 

@@ -16,20 +16,19 @@ import torch
 from torch.nn import functional
 
 from .. import __version__
+from ..filters import list_filters
 from ..galaxies import MEASURED
 from ..model.heads import flux_nll, scalar_bin
 from ..model.transformer import ModelConfig, Transformer
-from ..model.weights import save_weights
+from ..model.weights import find_device, save_weights
 from ..properties import PROPERTIES
+from ..simulation.mocks import PROPERTY_DATASETS, load_mocks, true_values
 from ..tokens import flux_to_internal, shape_features, tokens_from_arrays
 from .masking import MaskingModel, cameras, draw_pattern
 from .noise import NoiseModel, depth_nanojansky, drop_channels, observe, spherex_depth
 
 __all__ = ["TrainingData", "train"]
 
-#: The dataset of each property in a file of mocks, in internal coordinates but for the redshift.
-_DATASETS = {"stellar_mass": "log_stellar_mass", "halo_mass": "log_halo_mass", "sfr": "log_sfr",
-             "metallicity": "metallicity", "dust_av": "dust_av"}  # fmt: skip
 _SCALAR_WEIGHT = {"redshift": 1.0}
 _OTHER_WEIGHT = 0.25
 _FLUX_WEIGHT = 0.15
@@ -56,31 +55,25 @@ class TrainingData:
         Internal coordinates.
     """
 
-    def __init__(self, paths, device="cpu", limit=None, group="train"):
-        from ..simulation.mocks import load_mocks
-
-        names = ["flux", "spherex", "redshift", *_DATASETS.values()]
-        files = [load_mocks(path, group, names, limit) for path in paths]
+    def __init__(self, paths, device="cpu", limit=None):
+        files = [
+            load_mocks(path, "train", ["flux", "spherex", *PROPERTY_DATASETS.values()], limit)
+            for path in paths
+        ]
         if len({f["filters"] for f in files}) != 1:
             raise ValueError("the files of mocks have different filters; train on one kind")
         self.filters = files[0]["filters"]
         flux = [np.concatenate([f["flux"], f["spherex"]], axis=1) for f in files]
-        scalars = [_scalars(f) for f in files]
+        scalars = [np.stack([true_values(f, p) for p in PROPERTIES], axis=1) for f in files]
         self.flux = torch.as_tensor(np.concatenate(flux), device=device)
         self.scalars = torch.as_tensor(np.concatenate(scalars), dtype=torch.float32, device=device)
-        channels = tuple(f"spherex_{i:03d}" for i in range(1, 103))
-        self.shape = shape_features(self.filters + channels).to(device)
+        self.shape = shape_features([*self.filters, *list_filters("spherex")]).to(device)
         self.sky = torch.as_tensor(depth_nanojansky(self.filters), device=device)
         self.sky_spherex = torch.as_tensor(spherex_depth(), device=device)
         self.groups = cameras(self.filters)
 
     def __len__(self):
         return len(self.flux)
-
-
-def _scalars(arrays):
-    columns = [PROPERTIES["redshift"].to_internal(arrays["redshift"])]
-    return np.stack(columns + [arrays[_DATASETS[p]] for p in list(PROPERTIES)[1:]], axis=1)
 
 
 def train(
@@ -121,6 +114,13 @@ def train(
     from tqdm import tqdm
 
     output, checkpoint = Path(output), Path(f"{output}.checkpoint")
+    if output.exists():
+        raise FileExistsError(f"{output} exists already; choose another name or remove it")
+    if not output.resolve().parent.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {output.resolve().parent} to write {output} to"
+        )
+    device = find_device(device)
     config, masking = config or ModelConfig(), masking or MaskingModel()
     noise = noise or NoiseModel()
     data = TrainingData(mocks, device, limit)
@@ -141,7 +141,7 @@ def train(
     )
     start = _resume(checkpoint, network, average, optimizer, settings, device)
     end = steps if stop_after is None else min(steps, start + stop_after)
-    began, losses = time.monotonic(), {}
+    began, losses, validated = time.monotonic(), {}, None
     with tqdm(total=steps, initial=start, unit="step", disable=not progress) as bar:
         for step in range(start, end):
             for group in optimizer.param_groups:
@@ -167,23 +167,24 @@ def train(
                 _checkpoint(checkpoint, done, network, average, optimizer, settings)
                 line = {"step": done, "seconds": round(time.monotonic() - began, 1)}
                 line["train"] = {k: round(float(np.mean(v)), 4) for k, v in losses.items()}
-                line["validation"] = _validate(
-                    config, average, data, n_train, masking, noise, device
-                )
+                validated = _validate(config, average, data, n_train, masking, noise, device)
+                line["validation"] = validated
                 losses = {}
                 _log(f"{output}.log", line)
-                bar.set_postfix(line["validation"] | {"train": line["train"]["total"]})
+                bar.set_postfix(validated | {"train": line["train"]["total"]})
     if end < steps:
         return None
+    if validated is None:  # killed between the last checkpoint and the end
+        validated = _validate(config, average, data, n_train, masking, noise, device)
     final = Transformer(config)
     final.load_state_dict({k: v.cpu() for k, v in average.items()})
-    reference = flux_to_internal(data.flux[:n_train, : len(data.filters)])
-    span = [round(float(x), 2) for x in np.percentile(reference.cpu().numpy()[::10], [0.1, 99.9])]
+    mean_flux = flux_to_internal(data.flux[:n_train, : len(data.filters)].mean(dim=1))
+    span = [round(float(x), 2) for x in np.percentile(mean_flux.cpu().numpy(), [0.1, 99.9])]
     versions = f"astromosaic {__version__}, torch {torch.__version__}"
     card = {
         "name": "astromosaic", "trained_with": versions,
         "parameters": sum(p.numel() for p in final.parameters()), "training": settings,
-        "filters": list(data.filters), "flux_range": span, "validation": line["validation"],
+        "filters": list(data.filters), "flux_range": span, "validation": validated,
     }  # fmt: skip
     save_weights(output, final, card)
     checkpoint.unlink()

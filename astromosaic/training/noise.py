@@ -36,19 +36,19 @@ def depth_nanojansky(filters):
     return (10 ** (-0.4 * (five_sigma - 31.4)) / 5.0).astype(np.float32)
 
 
-def spherex_depth(survey="all_sky"):
-    """One-sigma noise in nJy of the 102 SPHEREx channels, `survey` ``all_sky`` or ``deep``.
+def spherex_depth():
+    """One-sigma noise in nJy of the 102 SPHEREx channels in its all-sky survey.
 
     From the point-source sensitivity table of the SPHEREx project (v28), interpolated to the
     measured channels, times the square root of two for its Nyquist sampling.
     """
     from importlib.resources import files
 
-    from ..filters import filter_shapes
+    from ..filters import filter_shapes, list_filters
 
     table = np.loadtxt(files("astromosaic") / "data" / "spherex_depth.txt")
-    pivot = np.exp(filter_shapes(tuple(f"spherex_{i:03d}" for i in range(1, 103)))[:, 0])
-    magnitude = np.interp(pivot, table[:, 0], table[:, {"all_sky": 1, "deep": 2}[survey]])
+    pivot = np.exp(filter_shapes(tuple(list_filters("spherex")))[:, 0])
+    magnitude = np.interp(pivot, table[:, 0], table[:, 1])
     return (np.sqrt(2.0) * 10 ** (-0.4 * (magnitude - 31.4)) / 5.0).astype(np.float32)
 
 
