@@ -406,6 +406,8 @@ def _add_train(commands):
         "--output", required=True, metavar="WEIGHTS", help="the weights to write (.safetensors)"
     )
     parser.add_argument("--steps", type=_whole, metavar="N", help="number of steps")
+    parser.add_argument("--initial", metavar="WEIGHTS", help="weights to start from")
+    parser.add_argument("--learning-rate", type=float, metavar="R", help="peak learning rate")
     parser.add_argument("--batch-size", type=_whole, metavar="N", help="galaxies per step")
     parser.add_argument("--seed", type=int, default=0, help="seed of what is random (default: 0)")
     _add_device(parser)
@@ -415,7 +417,7 @@ def _train(args):
     _check_inputs(*args.mocks)
     from .training.loop import train
 
-    options = _given(args, "steps", "batch_size", "device")
+    options = _given(args, "steps", "batch_size", "device", "initial", "learning_rate")
     train(args.mocks, args.output, seed=args.seed, progress=True, **options)
     print(f"written to {args.output}")
 

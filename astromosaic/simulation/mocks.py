@@ -174,15 +174,15 @@ def _columns(population, light):
 
     midpoints = np.concatenate([[0.005], np.sqrt(SFH_EDGES_GYR[1:-1] * SFH_EDGES_GYR[2:])])
     then = np.maximum(population.t_obs[:, None] - midpoints, population.t_table[0])
+    at = [np.interp(t, population.t_table, m) for t, m in zip(then, population.mah, strict=True)]
+    mah = np.reshape(at, (len(population), len(midpoints)))
     n = len(FILTERS)
     return {
         "flux": light.flux[:, :n],
         "spherex": light.flux[:, n:],
         "sed": light.sed,
         "sfh": light.sfh,
-        "mah": np.stack(
-            [np.interp(t, population.t_table, m) for t, m in zip(then, population.mah, strict=True)]
-        ).astype(np.float32).reshape(len(population), len(midpoints)),
+        "mah": mah.astype(np.float32),
         "redshift": population.redshift,
         "log_stellar_mass": light.log_stellar_mass,
         "log_halo_mass": population.log_halo_mass,

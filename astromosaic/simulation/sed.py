@@ -240,7 +240,8 @@ def _stellar_content(population, ssp):
     )
 
     def mass_younger_than(gyr):
-        return np.stack([np.interp(gyr, edges, row) for row in younger]) * formed[:, None]
+        at = [np.interp(gyr, edges, row) for row in younger]
+        return np.reshape(at, (len(formed), len(gyr))) * formed[:, None]
 
     # A bin that reaches beyond the Big Bang holds all that is older than its young edge.
     sfh = np.diff(mass_younger_than(SFH_EDGES_GYR), axis=1) / np.diff(SFH_EDGES_GYR) / 1e9

@@ -117,6 +117,10 @@ def test_fluxes_of_a_flat_spectrum():
     np.testing.assert_allclose(light.sed, np.tile(expected[:, None], light.sed.shape[1]), rtol=1e-3)
     np.testing.assert_allclose(light.dust_av, 0.0, atol=1e-5)
     np.testing.assert_allclose(light.log_stellar_mass, 10.0, atol=1e-5)
+    # A shell of which no galaxy is kept is as good as any other.
+    none = Observer(grid, filters).observe(galaxies[np.zeros(0, int)], seed=0)
+    assert none.flux.shape == (0, 4)
+    assert none.sfh.shape == (0, light.sfh.shape[1])
 
 
 def test_fluxes_agree_with_sedpy():

@@ -102,6 +102,17 @@ def test_training_learns_and_logs_every_query(toy_mocks, tmp_path):
     assert card["training"]["steps"] == 250
 
 
+def test_training_can_start_from_weights(toy_mocks, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train([toy_mocks], first, steps=10, **SMALL)
+    train([toy_mocks], second, steps=1, initial=first, learning_rate=1e-9, **SMALL)
+    a, b = load_weights(first)[0].state_dict(), load_weights(second)[0].state_dict()
+    assert all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
+    card = load_weights(second)[1]
+    assert card["training"]["initial"] == load_weights(first)[2]
+    assert card["training"]["before"]["steps"] == 10
+
+
 def test_every_galaxy_is_seen_once_in_each_pass():
     n, batch = 103, 10
     rows = np.concatenate([_rows(step, batch, n, seed=4) for step in range(31)])

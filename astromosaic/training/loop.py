@@ -20,7 +20,7 @@ from ..filters import list_filters
 from ..galaxies import MEASURED
 from ..model.heads import flux_nll, scalar_bin
 from ..model.transformer import ModelConfig, Transformer
-from ..model.weights import find_device, save_weights
+from ..model.weights import find_device, load_weights, save_weights
 from ..properties import PROPERTIES
 from ..simulation.mocks import PROPERTY_DATASETS, load_mocks, true_values
 from ..tokens import flux_to_internal, shape_features, tokens_from_arrays
@@ -78,8 +78,8 @@ class TrainingData:
 
 def train(
     mocks, output, steps=20_000, batch_size=256, learning_rate=1e-3, seed=0, device="cpu",
-    config=None, masking=None, noise=None, checkpoint_every=500, validation=4_000, limit=None,
-    stop_after=None, progress=True,
+    config=None, masking=None, noise=None, initial=None, checkpoint_every=500, validation=4_000,
+    limit=None, stop_after=None, progress=True,
 ):  # fmt: skip
     """Train a model and write its weights.
 
@@ -95,6 +95,8 @@ def train(
     device : str
         ``cpu`` or ``cuda``.
     config, masking, noise : ModelConfig, MaskingModel, NoiseModel, optional
+    initial : str or Path, optional
+        Weights to start from, in place of random ones; the model card will tell of both trainings.
     checkpoint_every : int
         Steps between checkpoints and validations.
     validation : int
@@ -134,7 +136,15 @@ def train(
     }  # fmt: skip
 
     torch.manual_seed(seed)
-    network = Transformer(config).to(device)
+    if initial is None:
+        network = Transformer(config).to(device)
+    else:
+        network, before, start_checksum = load_weights(initial, device)
+        network.train()
+        config = network.config
+        settings |= {
+            "model": config.to_dict(), "initial": start_checksum, "before": before["training"],
+        }  # fmt: skip
     average = {k: v.detach().clone() for k, v in network.named_parameters()}
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01

@@ -81,8 +81,8 @@ class NoiseModel:
     depth_scatter: float = 0.4
     min_signal_to_noise: float = 4.0
     floor: tuple = (2e-3, 3e-2)
-    unstated: tuple = (5e-3, 5e-2)
-    underestimate: float = 0.2
+    unstated: tuple = (1e-2, 1e-1)
+    underestimate: float = 0.3
     clean: float = 0.12
     no_error: float = 0.06
     limits: float = 0.08
