@@ -197,7 +197,7 @@ def _summary(result, queries):
 
     meta = result.meta
     lines = [f"{len(result)} galaxies; columns read as {meta['input']['convention']}"]
-    lines += _wrapped(f"filters: {', '.join(result.meta['filters']) or 'none'}")
+    lines += _wrapped(f"filter curves: {', '.join(result.meta['filters']) or 'none'}")
     for note in meta["input"]["notes"]:
         lines += _wrapped(f"note: {note}")
     flag = np.asarray(result["flag"])
