@@ -150,7 +150,7 @@ def test_predict(catalog, weights, tmp_path, ending, capsys):
     assert main(["predict", str(catalog), *arguments]) == 0
     out, err = capsys.readouterr()
     assert "3 galaxies" in out
-    assert "filters: sdss_g, sdss_r" in out
+    assert "filter curves: sdss_g, sdss_r" in out
     assert f"written to {output}" in out
     assert len(out.splitlines()) < 30
     assert "galaxy" in err  # the progress bar
@@ -181,7 +181,7 @@ def test_columns(tmp_path, weights, capsys):
     assert "columns=" in fails(capsys, "predict", path, *arguments)
     arguments += ["--columns", "a=sdss_g, b=sdss_r, old=none"]
     assert main([str(a) for a in ["predict", path, *arguments]]) == 0
-    assert "filters: sdss_g, sdss_r" in capsys.readouterr().out
+    assert "filter curves: sdss_g, sdss_r" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
