@@ -8,32 +8,43 @@ except ImportError:  # run from a source tree that was never installed
 __all__ = ["Posterior", "__version__", "load_model", "predict"]
 
 
-def predict(table, query="redshift", columns=None, samples=0, **options):
+def predict(
+    data, query="redshift", columns=None, samples=0, spectrum=None, lookback_time=None, **options
+):
     """Predict properties of galaxies with the bundled model.
 
     Parameters
     ----------
-    table : `~astropy.table.Table` or `~astropy.table.QTable`
-        What is known, one row per galaxy: photometry (a column named by a filter, such as
-        ``lsst_r``, with ``lsst_r_err`` beside it and a unit, or a survey's own column names) and
-        known scalars (such as ``redshift``).
+    data : `~astropy.table.Table`, `~astropy.table.QTable` or `~specutils.Spectrum`
+        What is known, one row per galaxy. Of a table: photometry (a column named by a filter, such
+        as ``lsst_r``, with ``lsst_r_err`` beside it and a unit, or a survey's own column names),
+        known scalars (such as ``redshift``) and array columns ``spherex``, ``sfh`` and ``mah``. A
+        spectrum of one or many rows, or a list of spectra, may stand in its place.
     query : str or list of str
         What to predict: ``redshift``, ``stellar_mass``, ``halo_mass``, ``sfr``, ``metallicity``,
-        ``dust_av``, the name of any filter for the flux in it, or ``mag_`` and that name for the AB
-        magnitude.
+        ``dust_av``; the vectors ``spectrum``, ``sfh`` (star formation history), ``mah`` (mass
+        accretion history of the halo) and ``spherex``; the name of any filter for the flux in it,
+        or ``mag_`` and that name for the AB magnitude.
     columns : dict, optional
         What a column is, where its name does not say so: ``{"mag_u": "cfht_megacam_us_9301"}``;
         None as the value leaves a column out.
     samples : int
         With ``samples=n`` the result has a column ``q_samples`` of n draws for each query.
+    spectrum : `~specutils.Spectrum`, optional
+        Spectra of the galaxies of a table, one for each row.
+    lookback_time : `~astropy.units.Quantity` or dict of them, optional
+        Time axis of histories in the table, edges or centres of their bins, counted back from each
+        galaxy's own redshift; a dict gives one for each column. Not needed where the column's or
+        the table's meta has it.
     **options
         ``seed`` and ``progress``: see `astromosaic.inference.Model.predict`.
 
     Returns
     -------
-    `~astropy.table.QTable`
+    `~astropy.table.QTable` or `~specutils.Spectrum`
         For each query q its median ``q``, the 68% interval ``q_lo`` to ``q_hi``, and ``flag``; one
-        row for each row of the table, in the same order.
+        row for each row of the input, in the same order. The query ``"spectrum"`` alone gives a
+        Spectrum with its uncertainty, one object for all rows.
 
     Raises
     ------
@@ -41,7 +52,10 @@ def predict(table, query="redshift", columns=None, samples=0, **options):
         If a column lacks a unit or has a wrong one, if the table is empty or has nothing the model
         can use, or if the query is unknown. The message names the column and the remedy.
     """
-    return load_model().predict(table, query, columns=columns, samples=samples, **options)
+    return load_model().predict(
+        data, query, columns=columns, samples=samples, spectrum=spectrum,
+        lookback_time=lookback_time, **options,
+    )  # fmt: skip
 
 
 def load_model(path=None, device="cpu"):

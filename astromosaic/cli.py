@@ -42,11 +42,13 @@ column 'flag' tells what is wrong with a row; 0 is good."""
 PREDICT_EXAMPLES = """\
 queries:
   {queries},
+  the vectors {vectors} (array columns),
   the flux in any filter by its name ('lsst_y') or its AB magnitude ('mag_lsst_y')
 
 examples:
   astromosaic predict sdss.fits --query redshift --output photoz.fits
   astromosaic predict cat.ecsv --query redshift,sfr --samples 100 --output out.parquet
+  astromosaic predict --spectrum spectra.fits --query redshift --output out.ecsv
   astromosaic predict cat.ecsv --query stellar_mass --output out.ecsv \\
       --columns mag_u=cfht_u,magerr_u=cfht_u_err,zphot_old=none"""
 
@@ -70,8 +72,32 @@ EVALUATE_SIMULATED = """\
 Measure every scalar query on the test set of a file of mocks: from LSST, from SPHEREx and from
 both, without noise and with survey noise."""
 
+EVALUATE_PAPER = """\
+Run the experiments of MOSAIC (arXiv:2510.07684) on simulated galaxies, with noiseless photometry
+and with survey noise, against two baselines fitted in the same run: the population mean, and
+gradient-boosted trees given the same inputs.
+
+Needs scikit-learn: pip install 'astromosaic[evaluate]'. Without --data the test set is that of the
+package, 2,000 galaxies, with 1,500 others for the trees."""
+
+EVALUATE_LATENT = """\
+Draw the latent space of the test set of a file of mocks in two dimensions (t-SNE), coloured by
+redshift, stellar mass and specific star formation rate, and measure how well a linear regression
+reads each property from it.
+
+Needs scikit-learn and matplotlib: pip install 'astromosaic[evaluate,plot]'."""
+
+PLOT = """\
+Draw one galaxy of a table: what is given, and what is predicted with its uncertainty. Spectrum and
+photometry, redshift, histories and masses, in one figure of the width of a page."""
+
 #: Which extra brings a package that may be missing.
-EXTRAS = {"diffsky": "simulate", "jax": "simulate", "matplotlib": "plot"}
+EXTRAS = {
+    "diffsky": "simulate",
+    "jax": "simulate",
+    "matplotlib": "plot",
+    "sklearn": "evaluate",
+}
 
 
 def main(argv=None):
@@ -121,6 +147,7 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"astromosaic {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_predict(commands)
+    _add_plot(commands)
     _add_info(commands)
     _add_evaluate(commands)
     _add_simulate(commands)
@@ -144,7 +171,7 @@ def _command(commands, name, run, help, description=None, epilog=None):
 
 
 def _add_predict(commands):
-    from .properties import PROPERTIES
+    from .properties import PROPERTIES, VECTORS
 
     parser = _command(
         commands,
@@ -152,9 +179,9 @@ def _add_predict(commands):
         _predict,
         "predict properties of the galaxies of a table",
         PREDICT,
-        PREDICT_EXAMPLES.format(queries=", ".join(PROPERTIES)),
+        PREDICT_EXAMPLES.format(queries=", ".join(PROPERTIES), vectors=", ".join(VECTORS)),
     )
-    parser.add_argument("input", metavar="IN", help="the table of galaxies")
+    _add_data(parser)
     parser.add_argument(
         "--query", required=True, type=_names, metavar="Q[,Q...]", help="what to predict"
     )
@@ -174,21 +201,55 @@ def _add_predict(commands):
 
 def _predict(args):
     from . import load_model
-    from .io import check_output, read_catalog, write_catalog
+    from .io import check_output, write_catalog
 
     check_output(args.output, args.overwrite)
-    table = read_catalog(args.input)
+    data, spectrum = _read_data(args)
     model = load_model(args.weights, **_given(args, "device"))
     result = model.predict(
-        table,
+        data,
         args.query,
         columns=args.columns,
         samples=args.samples,
+        spectrum=spectrum,
         progress=True,
     )
     write_catalog(result, args.output, overwrite=args.overwrite)
     print(_summary(result, args.query))
     print(f"written to {args.output}")
+
+
+def _add_data(parser):
+    parser.add_argument("input", nargs="?", metavar="IN", help="the table of galaxies")
+    parser.add_argument(
+        "--spectrum",
+        metavar="FILE",
+        help="spectra in a file that specutils reads: one for each row of IN, or in its place",
+    )
+
+
+def _read_data(args):
+    """The table or spectra that are given, and the spectra beside a table."""
+    if not (args.input or args.spectrum):
+        raise ValueError("nothing is given: name a table, or a file of spectra with --spectrum")
+    from .io import read_catalog
+
+    spectrum = _read_spectrum(args.spectrum) if args.spectrum else None
+    return (read_catalog(args.input), spectrum) if args.input else (spectrum, None)
+
+
+def _read_spectrum(path):
+    _check_inputs(path)
+    from astropy.io.registry import IORegistryError
+    from specutils import Spectrum
+
+    try:
+        return Spectrum.read(path)
+    except (IORegistryError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no file of spectra that specutils recognises ({error}); read it in Python "
+            "and give it to astromosaic.predict"
+        ) from None
 
 
 def _summary(result, queries):
@@ -207,6 +268,9 @@ def _summary(result, queries):
             lines.append(f"  {number} with flag {bit} ({meaning})")
     lines += ["", f"{'percentiles over the galaxies':30s}{'16':>10s}{'50':>12s}{'84':>12s}"]
     for query in queries:
+        if result[query].ndim > 1:
+            lines.append(f"{query:28s}  {result[query].shape[1]} elements for each galaxy")
+            continue
         values = np.ma.masked_invalid(_masked(result[query])).compressed()
         unit = result[query].info.unit
         if len(values):
@@ -228,6 +292,37 @@ def _masked(column):
     mask = np.broadcast_to(getattr(column, "mask", False), column.shape)
     values = getattr(column, "unmasked", column)
     return np.ma.array(np.asarray(values, dtype=float), mask=mask)
+
+
+def _add_plot(commands):
+    parser = _command(
+        commands, "plot", _plot, "plot what is given and predicted of one galaxy", PLOT
+    )
+    _add_data(parser)
+    parser.add_argument(
+        "--row", type=_whole, default=0, metavar="N", help="which galaxy, from 0 (default: 0)"
+    )
+    parser.add_argument(
+        "--output", required=True, metavar="FIGURE", help="the figure to write (.png, .pdf, .svg)"
+    )
+    _add_columns(parser)
+    _add_weights(parser)
+    _add_device(parser)
+
+
+def _plot(args):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from . import load_model
+    from .plotting import check_figure, plot_galaxy
+
+    check_figure(args.output)
+    data, spectrum = _read_data(args)
+    model = load_model(args.weights, **_given(args, "device"))
+    figure = plot_galaxy(data, args.row, model, columns=args.columns, spectrum=spectrum)
+    figure.savefig(args.output)
+    print(f"written to {args.output}")
 
 
 def _add_info(commands):
@@ -298,9 +393,26 @@ def _add_evaluate(commands):
     )
     _add_evaluation(simulated, "file of mocks made by 'astromosaic simulate'")
 
+    paper = _command(
+        tasks, "paper", _evaluate_paper, "the experiments of the MOSAIC paper", EVALUATE_PAPER
+    )
+    _add_evaluation(paper, "file of mocks (default: galaxies of the package)", required=False)
+    paper.add_argument(
+        "--trees", type=_whole, metavar="N", help="training galaxies for the trees (default: 10000)"
+    )
+    paper.add_argument("--figures", metavar="FOLDER", help="also draw figures in this folder")
 
-def _add_evaluation(parser, data):
-    parser.add_argument("--data", required=True, metavar="FILE", help=data)
+    latent = _command(
+        tasks, "latent", _evaluate_latent, "what the latent space holds, and a map", EVALUATE_LATENT
+    )
+    _add_evaluation(latent, "file of mocks made by 'astromosaic simulate'")
+    latent.add_argument(
+        "--output", required=True, metavar="FIGURE", help="the figure to write (.png, .pdf, .svg)"
+    )
+
+
+def _add_evaluation(parser, data, required=True):
+    parser.add_argument("--data", required=required, metavar="FILE", help=data)
     parser.add_argument("--json", metavar="OUT", help="also write the figures to this JSON file")
     parser.add_argument("--limit", type=_whole, metavar="N", help="use the first N galaxies only")
     parser.add_argument("--seed", type=int, default=0, help="seed of what is random (default: 0)")
@@ -330,6 +442,32 @@ def _evaluate_simulated(args):
         args.data, limit=args.limit, weights=args.weights, seed=args.seed, progress=True
     )
     _print_report(simulated, report, args.json)
+
+
+def _evaluate_paper(args):
+    if args.data:
+        _check_inputs(args.data)
+    from .evaluation import paper
+
+    report = paper.run(
+        args.data, limit=args.limit, weights=args.weights, seed=args.seed, figures=args.figures,
+        progress=True, **_given(args, "trees"),
+    )  # fmt: skip
+    _print_report(paper, report, args.json)
+
+
+def _evaluate_latent(args):
+    _check_inputs(args.data)
+    from .evaluation import latent
+    from .plotting import check_figure
+
+    check_figure(args.output)
+    report = latent.run(
+        args.data, args.output, limit=args.limit, weights=args.weights, seed=args.seed,
+        progress=True,
+    )  # fmt: skip
+    _print_report(latent, report, args.json)
+    print(f"map written to {args.output}")
 
 
 def _print_report(evaluation, report, path):

@@ -8,15 +8,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .properties import get_property
+from .properties import VECTORS, get_property
 
-__all__ = ["LIMIT", "MEASURED", "MISSING", "VECTOR_LENGTH", "Galaxies", "Measurement"]
+__all__ = ["LIMIT", "MEASURED", "MISSING", "Galaxies", "Measurement"]
 
 #: The states of a value.
 MISSING, MEASURED, LIMIT = 0, 1, 2
-
-#: The vectors a galaxy can have, with their lengths.
-VECTOR_LENGTH = {"spherex": 102}
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,8 @@ class Galaxies:
         Flux densities f_nu in nJy.
     scalars : dict of str to Measurement, shape (n,)
         Known scalars in the internal coordinate of their `astromosaic.properties.Property`.
-    vectors : dict of str to Measurement, shape (n, VECTOR_LENGTH[name])
-        ``spherex``: flux densities f_nu in nJy of the 102 channels, in order of wavelength.
+    vectors : dict of str to Measurement, shape (n, length)
+        Known vectors in the unit of their `astromosaic.properties.VectorProperty`.
     """
 
     n: int
@@ -102,7 +99,7 @@ class Galaxies:
             get_property(name)
             self._check(name, scalar, (self.n,))
         for name, vector in self.vectors.items():
-            self._check(name, vector, (self.n, VECTOR_LENGTH[name]))
+            self._check(name, vector, (self.n, VECTORS[name].length))
 
     @staticmethod
     def _check(name, measurement, shape):

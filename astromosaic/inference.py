@@ -11,14 +11,14 @@ import torch
 from . import __version__
 from .galaxies import MISSING, Galaxies
 from .model.weights import load_weights
-from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior
-from .properties import PROPERTIES, WAVELENGTH_RANGE
-from .results import FLAGS, result_table
-from .tokens import Tokens, shape_features, tokenize
+from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior, VectorPosterior
+from .properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
+from .results import FLAGS, result_spectrum, result_table
+from .tokens import Tokens, flux_from_internal, flux_to_internal, shape_features, tokenize
 
 __all__ = ["Model", "load"]
 
-_CHUNK = 16_384
+_CHUNK = 4_096
 
 
 def load(path=None, device="cpu"):
@@ -49,30 +49,48 @@ class Model:
     def __repr__(self):
         return f"<astromosaic Model, {self.card['parameters']:,} parameters, {self.checksum[:12]}>"
 
-    def predict(self, table, query="redshift", columns=None, samples=0, seed=0, progress=False):
+    def predict(
+        self, data, query="redshift", columns=None, samples=0, seed=0, spectrum=None,
+        lookback_time=None, progress=False,
+    ):  # fmt: skip
         """Predict properties; see `astromosaic.predict`.
 
         Parameters
         ----------
-        table : Table or QTable
+        data : Table, QTable or Spectrum
         query : str or list of str
-            Properties, filters (fluxes in nJy) or ``mag_`` and a filter (AB magnitudes).
+            Properties, vectors, filters (fluxes in nJy) or ``mag_`` and a filter (AB magnitudes).
         columns : dict, optional
             What columns are, see `astromosaic.predict`.
         samples : int
             Number of draws for each answer, in a column ``q_samples``.
         seed : int
             Seed of the draws.
+        spectrum : Spectrum, optional
+            Spectra of the table's galaxies, one for each row.
+        lookback_time : Quantity or dict of str to Quantity, optional
+            Time axis of the table's histories: edges or centres of their bins.
         progress : bool
             Show a progress bar.
 
         Returns
         -------
-        QTable
+        QTable or Spectrum
+            A Spectrum where ``query`` is ``"spectrum"``.
         """
-        galaxies, reading = self._read(table, columns)
+        from astropy.table import Table
+
+        from .catalog import read_input
+
         names = _query_names(query)
+        if samples and (vectors := [name for name in names if name in VECTORS]):
+            raise ValueError(
+                f"draws of vectors such as {vectors[0]!r} cannot be given: ask for it without "
+                "samples="
+            )
+        galaxies, reading = read_input(data, columns, spectrum, lookback_time)
         posteriors = self.posterior_of(galaxies, names, progress)
+        flags = self.flags(galaxies)
         meta = {
             "model": self.card["name"],
             "weights": self.checksum,
@@ -81,72 +99,91 @@ class Model:
             "filters": _filter_versions(galaxies, names),
             "flags": {str(bit): meaning for bit, meaning in FLAGS.items()},
         }
-        ids = table[reading.id_columns] if reading.id_columns else None
-        return result_table(posteriors, self.flags(galaxies), ids, meta, samples, seed)
+        ids = None
+        if isinstance(data, Table) and reading.id_columns:
+            ids = data[reading.id_columns]
+        if query == "spectrum":
+            meta |= {"flag": flags} | ({} if ids is None else {"id": ids})
+            return result_spectrum(posteriors["spectrum"], meta, single=_is_single(data))
+        return result_table(posteriors, flags, ids, meta, samples, seed)
 
-    def posterior(self, table, query="redshift", columns=None, progress=False):
+    def posterior(
+        self, data, query="redshift", columns=None, spectrum=None, lookback_time=None,
+        progress=False,
+    ):  # fmt: skip
         """The posterior of one query, or a dict of them for a list of queries."""
-        galaxies, _ = self._read(table, columns)
+        from .catalog import read_input
+
         names = _query_names(query)
+        galaxies, _ = read_input(data, columns, spectrum, lookback_time)
         posteriors = self.posterior_of(galaxies, names, progress)
         return posteriors[query] if isinstance(query, str) else posteriors
 
-    def embed(self, table, columns=None, progress=False):
+    def embed(self, data, columns=None, spectrum=None, lookback_time=None, progress=False):
         """The place of each galaxy in latent space: the final state of its galaxy token; (n, d).
 
         Rows of which nothing is known are NaN.
         """
-        galaxies, _ = self._read(table, columns)
-        out = self._run(galaxies, [], torch.zeros(0, 1), progress, keep_state=True)
+        from .catalog import read_input
+
+        galaxies, _ = read_input(data, columns, spectrum, lookback_time)
+        return self.embed_of(galaxies, progress)
+
+    def embed_of(self, galaxies: Galaxies, progress=False):
+        """The same as `embed` for `Galaxies`."""
+        out = self._run(galaxies, [], torch.zeros(0, 1), [], progress, keep_state=True)
         return np.where(galaxies.known()[:, None] > 0, out["state"], np.nan)
 
     def posterior_of(self, galaxies: Galaxies, queries, progress=False):
         """Posteriors of `Galaxies`, by query; rows of which nothing is known are NaN."""
-        coordinates = {q: _coordinate(q) for q in queries}
+        vectors = [q for q in queries if q in VECTORS]
+        coordinates = {q: _coordinate(q) for q in queries if q not in VECTORS}
         fluxes = [q for q, c in coordinates.items() if c is not None]
         shape = shape_features([q.removeprefix("mag_") for q in fluxes])
         scalars = [q for q, c in coordinates.items() if c is None]
-        out = self._run(galaxies, scalars, shape, progress)
+        out = self._run(galaxies, scalars, shape, vectors, progress)
         unknown = galaxies.known() == 0
         posteriors = {}
-        for query, coordinate in coordinates.items():
-            if coordinate is None:
+        for query in queries:
+            if query in VECTORS:
+                out[query][unknown] = np.nan
+                posteriors[query] = VectorPosterior(query, *np.moveaxis(out[query], 2, 0))
+            elif coordinates[query] is None:
                 out[query][unknown] = np.nan
                 posteriors[query] = Posterior.from_logits(query, out[query])
             else:
-                weight, mean, sigma = (x[:, fluxes.index(query)] for x in out["mixture"])
-                weight[unknown] = np.nan
-                posteriors[query] = Posterior.from_mixture(coordinate, weight, mean, sigma)
+                mixture = out["flux"][:, fluxes.index(query)]
+                mixture[unknown] = np.nan
+                posteriors[query] = Posterior.from_mixture(
+                    coordinates[query], *np.moveaxis(mixture, 1, 0)
+                )
         return posteriors
 
     def flags(self, galaxies: Galaxies):
         """Bits of `FLAGS` for each galaxy; int (n,)."""
         known = galaxies.known()
         flag = np.where(known == 0, 1, 0) | np.where((known > 0) & (known < 3), 2, 0)
-        low, high = self.card["flux_range"]
-        chunks = [galaxies[i : i + _CHUNK] for i in range(0, len(galaxies), _CHUNK)]
-        reference = np.concatenate([tokenize(c).reference.numpy() for c in chunks])
         # The range is that of noiseless fluxes in all filters: half a magnitude is left to noise
         # and to the choice of bands.
-        outside = (reference > high + 0.5) | (reference < low - 0.5)
+        low, high = flux_to_internal(
+            flux_from_internal(np.array(self.card["flux_range"])) * 10 ** np.array([-0.2, 0.2])
+        )
+        chunks = [galaxies[i : i + _CHUNK] for i in range(0, len(galaxies), _CHUNK)]
+        reference = np.concatenate([tokenize(c).reference.numpy() for c in chunks])
+        outside = (reference > high) | (reference < low)
         for name, scalar in galaxies.scalars.items():
             prop, given = PROPERTIES[name], scalar.state != MISSING
             outside |= given & ((scalar.value < prop.low - 0.01) | (scalar.value > prop.high))
         return flag | np.where(outside & (known > 0), 4, 0)
 
-    def _read(self, table, columns):
-        from .catalog import read_table
-
-        return read_table(table, columns)
-
     @torch.no_grad()
-    def _run(self, galaxies, scalars, query_shape, progress=False, keep_state=False):
-        """Raw answers for all rows, and states where asked: a dict of arrays."""
+    def _run(self, galaxies, scalars, query_shape, vectors, progress=False, keep_state=False):
+        """Raw answers for all rows: logits of scalars, mixtures of fluxes and vectors."""
         from tqdm import tqdm
 
         if not len(galaxies):
             raise ValueError("there are no galaxies to predict for")
-        parts, orders = [], []
+        out = {}
         query_shape = query_shape.to(self.device)
         with tqdm(total=len(galaxies), unit="galaxy", disable=not progress) as bar:
             for start in range(0, len(galaxies), _CHUNK):
@@ -156,27 +193,36 @@ class Model:
                 for first in range(0, len(order), self.batch_size):
                     rows = order[first : first + self.batch_size]
                     batch = _take(tokens, rows, self.device)
-                    parts.append(self._forward(batch, scalars, query_shape, keep_state))
-                    orders.append(start + rows)
+                    answers = self._forward(batch, scalars, query_shape, vectors, keep_state)
+                    for name, answer in answers.items():
+                        if name not in out:
+                            shape = (len(galaxies), *answer.shape[1:])
+                            out[name] = np.empty(shape, answer.dtype)
+                        out[name][start + rows] = answer
                     bar.update(len(rows))
-        place = np.argsort(np.concatenate(orders))
-        out = {k: np.concatenate([p[k] for p in parts])[place] for k in parts[0] if k != "mixture"}
-        if "mixture" in parts[0]:
-            stacked = zip(*(p["mixture"] for p in parts), strict=True)
-            out["mixture"] = [np.concatenate(x)[place] for x in stacked]
         return out
 
-    def _forward(self, tokens, scalars, query_shape, keep_state):
-        state, queries = self.network(tokens, query_shape if query_shape.numel() else None)
-        logits = self.network.scalar_heads(state)
+    def _forward(self, tokens, scalars, query_shape, vectors, keep_state):
+        query_shape = query_shape if query_shape.numel() else None
+        states = self.network(tokens, query_shape, vectors)
+        logits = self.network.scalar_logits(states)
         out = {name: logits[name].cpu().numpy() for name in scalars}
         if keep_state:
-            out["state"] = state.cpu().numpy()
-        if queries.shape[1]:
-            weight, mean, log_sigma = self.network.flux_head(queries)
-            mean = mean + tokens.reference[:, None, None]
-            out["mixture"] = [x.double().cpu().numpy() for x in (weight, mean, log_sigma.exp())]
+            out["state"] = states.galaxy.cpu().numpy()
+        reference = tokens.reference[:, None, None]
+        if states.flux.shape[1]:
+            out["flux"] = _mixture(self.network.flux_head(states.flux), reference)
+        for name, patches in states.vectors.items():
+            mixture = self.network.vector_heads[name](patches)
+            out[name] = _mixture(mixture, reference if VECTORS[name].is_flux else 0.0)
         return out
+
+
+def _mixture(mixture, reference):
+    """Weights, means and sigmas, relative to nothing, as one array (n, q, 3, components)."""
+    log_weight, mean, log_sigma = mixture
+    parts = [log_weight.exp(), mean + reference, log_sigma.exp()]
+    return torch.stack(parts, dim=2).cpu().numpy()
 
 
 def _take(tokens, rows, device):
@@ -190,19 +236,26 @@ def _take(tokens, rows, device):
 
     flux, flux_known, filters = columns(tokens.flux, tokens.flux_known)
     scalar, scalar_known, scalars = columns(tokens.scalar, tokens.scalar_known)
-    # Patches have a place each, so that they stay if any row has any.
-    some = bool(tokens.patch_known[rows].any())
     return Tokens(
         reference=tokens.reference[rows].to(device),
         flux=flux,
         flux_known=flux_known,
         filter_shape=tokens.filter_shape[filters].to(device),
-        patch=tokens.patch[rows][:, : None if some else 0].to(device),
-        patch_known=tokens.patch_known[rows][:, : None if some else 0].to(device),
+        # Patches have a place each: the model itself leaves out those that nobody has.
+        vectors={
+            name: (features[rows].to(device), known[rows].to(device))
+            for name, (features, known) in tokens.vectors.items()
+            if known[rows].any()
+        },
         scalar=scalar,
         scalar_known=scalar_known,
         scalar_index=tokens.scalar_index[scalars].to(device),
     )
+
+
+def _is_single(data):
+    """Whether the data are one spectrum, not a table or several."""
+    return getattr(getattr(data, "flux", None), "ndim", 0) == 1
 
 
 def _query_names(query):
@@ -212,7 +265,8 @@ def _query_names(query):
     if len(set(names)) != len(names):
         raise ValueError(f"a query is asked twice: {', '.join(names)}")
     for name in names:
-        _coordinate(name)
+        if name not in VECTORS:
+            _coordinate(name)
     return names
 
 
@@ -226,7 +280,8 @@ def _coordinate(query):
         name = canonical_name(query.removeprefix("mag_"))
     except ValueError as error:
         raise ValueError(
-            f"unknown query {query!r}: ask for {', '.join(PROPERTIES)}, for a filter such as "
+            f"unknown query {query!r}: ask for {', '.join([*PROPERTIES, *VECTORS])}, for a filter "
+            "such as "
             f"'lsst_r' (flux) or for 'mag_lsst_r' (AB magnitude); {error}"
         ) from None
     if not within_range(name):
@@ -241,8 +296,8 @@ def _filter_versions(galaxies, queries):
     """Versions of the filter curves that were used, of SPHEREx as a whole."""
     from .filters import load_filter
 
-    asked = [q.removeprefix("mag_") for q in queries if q not in PROPERTIES]
+    asked = [q.removeprefix("mag_") for q in queries if q not in {**PROPERTIES, **VECTORS}]
     versions = {name: load_filter(name).version for name in [*galaxies.filters, *asked]}
-    if "spherex" in galaxies.vectors:
+    if "spherex" in galaxies.vectors or "spherex" in queries:
         versions["spherex"] = load_filter("spherex_001").version
     return versions

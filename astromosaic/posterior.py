@@ -1,8 +1,10 @@
 """`Posterior`: the distribution of one property for each galaxy, with units.
 
-Every distribution is held in one form, probabilities in bins of an internal coordinate, with flat
-density within a bin. Scalars share the bins of their `astromosaic.properties.Property`; a flux has
-bins of its own for each galaxy, laid where its mixture of Gaussians changes.
+Every distribution of a scalar or flux is held in one form, probabilities in bins of an internal
+coordinate, with flat density within a bin. Scalars share the bins of their
+`astromosaic.properties.Property`; a flux has bins of its own for each galaxy, laid where its
+mixture of Gaussians changes. A vector is a `VectorPosterior`: a mixture of Gaussians for each
+element.
 """
 
 from dataclasses import dataclass
@@ -10,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from .properties import FLUX_SCALE, PROPERTIES
+from .properties import FLUX_SCALE, PROPERTIES, VECTORS
 
-__all__ = ["FluxCoordinate", "MagnitudeCoordinate", "Posterior"]
+__all__ = ["FluxCoordinate", "MagnitudeCoordinate", "Posterior", "VectorPosterior"]
 
 _BINS_PER_COMPONENT = 64
+# Rows of vectors worked on at a time.
+_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,13 @@ class Posterior:
         return cls(prop, np.linspace(prop.low, prop.high, prop.bins + 1), probability)
 
     @classmethod
-    def from_mixture(cls, coordinate, log_weight, mean, sigma):
+    def from_mixture(cls, coordinate, weight, mean, sigma):
         """Of a flux or magnitude, from Gaussians in arcsinh flux; arrays (n, components)."""
+        weight, mean, sigma = (np.asarray(x, float) for x in (weight, mean, sigma))
         z = ndtri(np.linspace(1e-5, 1 - 1e-5, _BINS_PER_COMPONENT + 1))
         edges = np.sort((mean[:, :, None] + sigma[:, :, None] * z).reshape(len(mean), -1), axis=1)
         cdf = ndtr((edges[:, None] - mean[:, :, None]) / sigma[:, :, None])
-        cdf = np.einsum("nk,nke->ne", np.exp(log_weight), cdf)
+        cdf = np.einsum("nk,nke->ne", weight, cdf)
         probability = np.diff(cdf, axis=1)
         if isinstance(coordinate, MagnitudeCoordinate):
             edges, probability = -edges[:, ::-1], probability[:, ::-1]
@@ -253,3 +258,124 @@ class Posterior:
         if isinstance(value, u.Quantity):
             return value.to_value(u.Unit(self.coordinate.unit))
         return np.asarray(value, float)
+
+
+class VectorPosterior:
+    """The distributions of the elements of a vector for each of n galaxies.
+
+    Parameters
+    ----------
+    name : str
+        One of `astromosaic.properties.VECTORS`.
+    weight, mean, sigma : ndarray (n, length, components)
+        A mixture of Gaussians for each element, in the coordinate in which it is predicted; NaN
+        where nothing can be said.
+
+    Notes
+    -----
+    These are the distributions of single elements; how elements vary together is not told.
+    """
+
+    def __init__(self, name, weight, mean, sigma):
+        self.name, self.coordinate = name, VECTORS[name]
+        self.weight, self.mean_internal, self.sigma = (
+            np.asarray(x, np.float32) for x in (weight, mean, sigma)
+        )
+
+    def __len__(self):
+        return len(self.weight)
+
+    def __getitem__(self, rows):
+        """The posterior of some of the galaxies."""
+        return VectorPosterior(
+            self.name, self.weight[rows], self.mean_internal[rows], self.sigma[rows]
+        )
+
+    def elements(self, index):
+        """The posterior of some of the elements only."""
+        return VectorPosterior(
+            self.name, *(x[:, index] for x in (self.weight, self.mean_internal, self.sigma))
+        )
+
+    def __repr__(self):
+        return f"<VectorPosterior of {self.name} for {len(self)} galaxies>"
+
+    @property
+    def defined(self):
+        """Which galaxies have an answer; bool (n,)."""
+        return np.isfinite(self.weight).all(axis=(1, 2))
+
+    def quantile(self, p):
+        """Quantiles of each element; (n, length) for one p, (n, length, k) for k of them."""
+        p = np.asarray(p, np.float32)
+        x = np.stack([self._invert(q) for q in np.atleast_1d(p)], axis=-1)
+        value = self._with_unit(self.coordinate.to_physical(x))
+        return value[..., 0] if p.ndim == 0 else value
+
+    def median(self):
+        """The median; Quantity (n, length)."""
+        return self.quantile(0.5)
+
+    def interval(self, level=0.68):
+        """Lower and upper ends of the central intervals of a level; two of (n, length)."""
+        return self.quantile(0.5 - level / 2), self.quantile(0.5 + level / 2)
+
+    def mean(self):
+        """The mean; Quantity (n, length)."""
+        # For normal x: E[sinh x] = exp(s^2 / 2) sinh m.
+        return self._expectation(lambda m, v: np.exp(0.5 * v) * np.sinh(m))
+
+    def std(self):
+        """The standard deviation; Quantity (n, length)."""
+        # For normal x: E[sinh^2 x] = (exp(2 s^2) cosh 2m - 1) / 2.
+        scale = self.coordinate.scale
+        second = self._expectation(lambda m, v: 0.5 * (np.exp(2 * v) * np.cosh(2 * m) - 1.0))
+        variance = second.value * scale - self.mean().value ** 2
+        return self._with_unit(np.sqrt(np.maximum(variance, 0.0)))
+
+    def cdf(self, value):
+        """Probability of each element to be below a value; ndarray (n, length)."""
+        from astropy import units as u
+
+        if isinstance(value, u.Quantity):
+            value = value.to_value(self.coordinate.unit)
+        return self._cdf(self.coordinate.to_internal(value))
+
+    def _expectation(self, of_component):
+        """Scale times the mean of what is given for Gaussians by their mean and variance."""
+        value = self._by_blocks(
+            lambda p: np.sum(
+                p.weight * of_component(p.mean_internal.astype(float), p.sigma.astype(float) ** 2),
+                axis=2,
+            )
+        )
+        return self._with_unit(self.coordinate.scale * value)
+
+    def _by_blocks(self, function):
+        """Rows of an array made block by block, which keeps temporary arrays small."""
+        starts = range(0, max(len(self), 1), _BLOCK)
+        return np.concatenate([function(self[start : start + _BLOCK]) for start in starts])
+
+    def _cdf(self, x):
+        z = (np.asarray(x, np.float32)[..., None] - self.mean_internal) / self.sigma
+        return np.sum(self.weight * ndtr(z), axis=2)
+
+    def _invert(self, p):
+        """Internal coordinates (n, length) below which the probability is p, by bisection."""
+        return self._by_blocks(lambda part: part._bisect(p))
+
+    def _bisect(self, p):
+        ends = self.mean_internal + np.float32(ndtri(p)) * self.sigma
+        low, high = ends.min(axis=2), ends.max(axis=2)
+        for _ in range(24):
+            middle = 0.5 * (low + high)
+            below = self._cdf(middle) < p
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return np.where(self.defined[:, None], 0.5 * (low + high), np.nan)
+
+    def _with_unit(self, value):
+        from astropy import units as u
+
+        if not self.coordinate.is_flux:  # histories have no negative rates or masses
+            value = np.maximum(value, 0.0)
+        return value << u.Unit(self.coordinate.unit)

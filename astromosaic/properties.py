@@ -1,16 +1,30 @@
 """The properties of a galaxy that astromosaic can be told and asked, defined to the letter.
 
-Every scalar has one internal coordinate, in which it is tokenised, predicted and binned:
-``ln(1+z)`` for the redshift, ``log10`` for masses and the star formation rate, the value itself
-for quantities that are already logarithmic or of order one. Units are plain strings here, so that
-the model can be built without Astropy; they become `astropy.units` at the two ends only.
+There are scalars (`PROPERTIES`) and vectors (`VECTORS`). Every scalar has one internal coordinate,
+in which it is tokenised, predicted and binned: ``ln(1+z)`` for the redshift, ``log10`` for masses
+and the star formation rate, the value itself for quantities that are already logarithmic or of
+order one. Vectors lie on grids that are fixed here. Units are plain strings, so that the model can
+be built without Astropy; they become `astropy.units` at the two ends only.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["COSMOLOGY", "FLUX_SCALE", "PROPERTIES", "WAVELENGTH_RANGE", "Property", "get_property"]
+__all__ = [
+    "COSMOLOGY",
+    "FLUX_SCALE",
+    "LOOKBACK_EDGES",
+    "LOOKBACK_MIDDLES",
+    "PROPERTIES",
+    "SPECTRUM_EDGES",
+    "SPECTRUM_WAVELENGTH",
+    "VECTORS",
+    "WAVELENGTH_RANGE",
+    "Property",
+    "VectorProperty",
+    "get_property",
+]
 
 #: Name of the astropy cosmology that ties redshift to distance and time throughout.
 COSMOLOGY = "Planck15"
@@ -18,6 +32,18 @@ COSMOLOGY = "Planck15"
 FLUX_SCALE = 20.0
 #: Wavelengths in micron that the simulated galaxies cover, and so the model.
 WAVELENGTH_RANGE = (0.12, 5.6)
+
+_N_PIXELS, _SPECTRUM_STEP, _SPECTRUM_START = 1071, 2.5e-3, 0.3499767566763282
+#: Edges in micron of the pixels of a spectrum in the observed frame: R = 400, equal in ln(lambda).
+SPECTRUM_EDGES = _SPECTRUM_START * np.exp(_SPECTRUM_STEP * np.arange(_N_PIXELS + 1))
+#: Centres of those pixels, in micron.
+SPECTRUM_WAVELENGTH = np.sqrt(SPECTRUM_EDGES[1:] * SPECTRUM_EDGES[:-1])
+#: Edges of the bins of histories in Gyr of lookback time, counted from the galaxy's own redshift.
+LOOKBACK_EDGES = np.concatenate([[0.0], 10 ** np.linspace(-2.0, np.log10(13.8), 31)])
+#: Middles of those bins, at which masses are told: half the first, then geometric means.
+LOOKBACK_MIDDLES = np.concatenate(
+    [LOOKBACK_EDGES[1:2] / 2, np.sqrt(LOOKBACK_EDGES[1:-1] * LOOKBACK_EDGES[2:])]
+)
 
 _TRANSFORMS = {
     "ln(1+x)": (np.log1p, np.expm1),
@@ -86,11 +112,12 @@ class Property:
         return np.ones_like(coordinate)
 
 
+# A bin in redshift is one pixel of a spectrum.
 PROPERTIES = {
     p.name: p
     for p in (
         Property(
-            "redshift", "", "ln(1+x)", 0.0, float(np.log(7.0)), 300,
+            "redshift", "", "ln(1+x)", 0.0, 778 * _SPECTRUM_STEP, 778,
             "Spectroscopic (observed) redshift.", "src.redshift.phot",
         ),
         Property(
@@ -119,6 +146,85 @@ PROPERTIES = {
             "dust_av", "mag", "x", 0.0, 4.0, 100,
             "Attenuation of the integrated starlight at 5500 Angstrom in the rest frame.",
             "phys.absorption",
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VectorProperty:
+    """A property with many elements along one axis.
+
+    Parameters
+    ----------
+    name : str
+        The name used in queries, columns and results.
+    unit : str
+        Unit of the elements, in astropy's spelling.
+    scale : float
+        An element is predicted as ``arcsinh(value / scale)``: like its logarithm well above the
+        scale, and defined at zero.
+    length, patch : int
+        Number of elements, and how many of them the model reads and writes as one token.
+    axis : {"wavelength", "lookback_time"}
+        What the elements are laid along.
+    definition : str
+        What the numbers mean.
+    ucd : str
+        IVOA unified content descriptor.
+    """
+
+    name: str
+    unit: str
+    scale: float
+    length: int
+    patch: int
+    axis: str
+    definition: str
+    ucd: str
+
+    @property
+    def n_patches(self):
+        return -(-self.length // self.patch)
+
+    @property
+    def is_flux(self):
+        """Whether the elements are flux densities, seen relative to the galaxy's brightness."""
+        return self.axis == "wavelength"
+
+    def to_internal(self, value):
+        """Physical values (in `unit`) to the coordinate in which they are predicted."""
+        return np.arcsinh(np.asarray(value, dtype=float) / self.scale)
+
+    def to_physical(self, coordinate):
+        """The inverse of `to_internal`."""
+        return self.scale * np.sinh(np.asarray(coordinate, dtype=float))
+
+
+VECTORS = {
+    v.name: v
+    for v in (
+        VectorProperty(
+            "spherex", "nJy", FLUX_SCALE, 102, 17, "wavelength",
+            "Flux densities f_nu in the 102 SPHEREx channels, in order of wavelength.",
+            "phot.flux.density",
+        ),
+        VectorProperty(
+            "spectrum", "nJy", FLUX_SCALE, len(SPECTRUM_WAVELENGTH), 63, "wavelength",
+            "Flux densities f_nu in the observed frame, in pixels of R = 400.",
+            "phot.flux.density;em.wl",
+        ),
+        VectorProperty(
+            "sfh", "solMass / yr", 1e-3, len(LOOKBACK_EDGES) - 1, 8, "lookback_time",
+            "Star formation history: mean star formation rate in bins of lookback time from the "
+            "galaxy's own redshift; 0 before the Big Bang.",
+            "phys.SFR",
+        ),
+        VectorProperty(
+            "mah", "solMass", 1e8, len(LOOKBACK_EDGES) - 1, 8, "lookback_time",
+            "Mass accretion history: mass of the main progenitor of the galaxy's own halo in the "
+            "middle of each bin of lookback time, 0 before the Big Bang.",
+            "phys.mass",
         ),
     )
 }  # fmt: skip

@@ -16,11 +16,11 @@ import torch
 
 from .filters import filter_shapes
 from .galaxies import LIMIT, MEASURED, MISSING, Galaxies
-from .properties import FLUX_SCALE, PROPERTIES, WAVELENGTH_RANGE
+from .properties import FLUX_SCALE, PROPERTIES, VECTORS, WAVELENGTH_RANGE
 
 __all__ = [
+    "ELEMENT_FEATURES",
     "FLUX_FEATURES",
-    "PATCH_SIZE",
     "SCALAR_FEATURES",
     "SHAPE_FEATURES",
     "Tokens",
@@ -31,17 +31,25 @@ __all__ = [
     "tokens_from_arrays",
 ]
 
-#: SPHEREx channels per patch: one patch for each of its six detectors.
-PATCH_SIZE = 17
 #: Reference of a galaxy of which no flux is known: 23.2 mag AB.
 _NO_FLUX = 5.3
+# A pixel of a spectrum counts so much less than a band in the reference flux.
+_PIXEL_WEIGHT = 0.05
+# Above how many sigma a band, and an element of a vector, is well above its noise.
+_SECURE_BAND, _SECURE_ELEMENT = 2.0, 5.0
 _SHAPE_FREQUENCIES = 7
 _FLUX_FREQUENCIES = (1.0, 2.0, 4.0, 8.0)
-_SCALAR_FREQUENCIES = 6
+_HISTORY_FREQUENCIES = (1.0, 2.0, 4.0, 8.0)
+_SCALAR_FREQUENCIES = 8
 
 FLUX_FEATURES = 6 + 2 * len(_FLUX_FREQUENCIES)
 SHAPE_FEATURES = 4 * (1 + 2 * _SHAPE_FREQUENCIES)
 SCALAR_FEATURES = 4 + 2 * _SCALAR_FREQUENCIES
+_HISTORY_FEATURES = 4 + 2 * len(_HISTORY_FREQUENCIES)
+#: Features of one element of each vector.
+ELEMENT_FEATURES = {
+    "spherex": FLUX_FEATURES, "spectrum": 5, "sfh": _HISTORY_FEATURES, "mah": _HISTORY_FEATURES,
+}  # fmt: skip
 
 
 def flux_to_internal(flux):
@@ -58,7 +66,7 @@ def flux_from_internal(value):
 
 @dataclass
 class Tokens:
-    """What the model reads. ``n`` galaxies, ``f`` filters, ``s`` scalars, ``p`` patches.
+    """What the model reads. ``n`` galaxies, ``f`` filters, ``s`` scalars.
 
     Attributes
     ----------
@@ -66,8 +74,9 @@ class Tokens:
         Weighted mean of the known fluxes, arcsinh-scaled.
     flux, flux_known : Tensor (n, f, FLUX_FEATURES), bool (n, f)
     filter_shape : Tensor (f, SHAPE_FEATURES)
-    patch, patch_known : Tensor (n, p, PATCH_SIZE * FLUX_FEATURES), bool (n, p)
-        SPHEREx; ``p`` is 6, or 0 where no galaxy has any.
+    vectors : dict of str to tuple of Tensor (n, patches, patch * features), bool (n, patches)
+        Patches of each vector of which any galaxy has anything, in the order of `VECTORS`, and
+        which of them have a known element.
     scalar, scalar_known : Tensor (n, s, SCALAR_FEATURES), bool (n, s)
     scalar_index : Tensor of int (s,)
         Which of `PROPERTIES` each scalar is.
@@ -77,15 +86,15 @@ class Tokens:
     flux: torch.Tensor
     flux_known: torch.Tensor
     filter_shape: torch.Tensor
-    patch: torch.Tensor
-    patch_known: torch.Tensor
+    vectors: dict
     scalar: torch.Tensor
     scalar_known: torch.Tensor
     scalar_index: torch.Tensor
 
     def known(self):
-        """Which of all tokens are known, in the order of the model; bool (n, f + p + s)."""
-        return torch.cat([self.flux_known, self.patch_known, self.scalar_known], dim=1)
+        """Which of all tokens are known; bool (n, number of tokens)."""
+        patches = [known for _, known in self.vectors.values()]
+        return torch.cat([self.flux_known, *patches, self.scalar_known], dim=1)
 
 
 def shape_features(filters):
@@ -99,103 +108,140 @@ def shape_features(filters):
 
 def tokenize(galaxies: Galaxies):
     """The tokens of galaxies, on the CPU."""
-    tensors = {}
-    for name, part in {"photometry": galaxies.photometry, **galaxies.vectors}.items():
-        tensors[name] = tuple(torch.as_tensor(x) for x in (part.value, part.error, part.state))
+
+    def tensors(part):
+        return tuple(torch.as_tensor(x) for x in (part.value, part.error, part.state))
+
     names = list(PROPERTIES)
-    scalars = {
-        names.index(name): tuple(torch.as_tensor(x) for x in (s.value, s.error, s.state))
-        for name, s in galaxies.scalars.items()
-    }
     return tokens_from_arrays(
-        galaxies.n, tensors["photometry"], shape_features(galaxies.filters),
-        tensors.get("spherex"), scalars,
+        tensors(galaxies.photometry), shape_features(galaxies.filters),
+        {name: tensors(vector) for name, vector in galaxies.vectors.items()},
+        {names.index(name): tensors(scalar) for name, scalar in galaxies.scalars.items()},
     )  # fmt: skip
 
 
-def tokens_from_arrays(n, photometry, filter_shape, spherex=None, scalars=None):
+def tokens_from_arrays(photometry, filter_shape, vectors=None, scalars=None):
     """The tokens of values, errors and states as tensors; the one way to make them.
 
     Parameters
     ----------
-    n : int
     photometry : tuple of Tensor (n, f)
         Value and error in nJy (NaN where the error is unknown), and state.
     filter_shape : Tensor (f, SHAPE_FEATURES)
-    spherex : tuple of Tensor (n, 102), optional
-        The same for the SPHEREx channels.
+    vectors : dict of str to tuple of Tensor (n, length), optional
+        The same for vectors, in the unit of their `astromosaic.properties.VectorProperty`.
     scalars : dict of int to tuple of Tensor (n,), optional
         The same by index of property, in internal coordinates.
     """
-    device = filter_shape.device
-    parts = [photometry] + ([spherex] if spherex is not None else [])
-    value, error, state = (torch.cat(x, dim=1) for x in zip(*parts, strict=True))
-    reference = _reference(value, error, state)
-    features = _flux_features(value, error, state, reference)
-    f = photometry[0].shape[1]
-    if spherex is None:
-        patch = torch.zeros(n, 0, PATCH_SIZE * FLUX_FEATURES, device=device)
-        patch_known = torch.zeros(n, 0, dtype=torch.bool, device=device)
-    else:
-        patch = features[:, f:].reshape(n, -1, PATCH_SIZE * FLUX_FEATURES)
-        patch_known = (spherex[2] != MISSING).reshape(n, -1, PATCH_SIZE).any(dim=2)
+    n = len(photometry[0])
+    vectors = {name: vectors[name] for name in VECTORS if name in (vectors or {})}
+    reference = _reference(photometry, {k: v for k, v in vectors.items() if VECTORS[k].is_flux})
     scalars = scalars or {}
     properties = list(PROPERTIES.values())
     scalar = [_scalar_features(*scalars[i], properties[i]) for i in scalars]
     known = [scalars[i][2] != MISSING for i in scalars]
     return Tokens(
         reference=reference,
-        flux=features[:, :f],
+        flux=_flux_features(*photometry, reference),
         flux_known=photometry[2] != MISSING,
         filter_shape=filter_shape,
-        patch=patch,
-        patch_known=patch_known,
-        scalar=torch.stack(scalar, 1) if scalar else patch.new_zeros(n, 0, SCALAR_FEATURES),
-        scalar_known=torch.stack(known, 1) if known else patch_known[:, :0],
-        scalar_index=torch.tensor(list(scalars), dtype=torch.long, device=device),
-    )  # fmt: skip
+        vectors={name: _patches(name, *vector, reference) for name, vector in vectors.items()},
+        scalar=torch.stack(scalar, 1) if scalar else reference.new_zeros(n, 0, SCALAR_FEATURES),
+        scalar_known=torch.stack(known, 1) if known else photometry[2].new_zeros(n, 0).bool(),
+        scalar_index=torch.tensor(list(scalars), dtype=torch.long, device=reference.device),
+    )
 
 
-def _reference(value, error, state):
+def _reference(photometry, vectors):
     """Weighted mean flux, arcsinh-scaled; (n,)."""
+    parts = [photometry, *vectors.values()]
+    value, error, state = (torch.cat(x, dim=1) for x in zip(*parts, strict=True))
     known = state != MISSING
     # An unknown error is taken for ten per cent.
     error = torch.where(torch.isfinite(error), error, 0.1 * value.abs() + FLUX_SCALE)
     # Bands well above their noise count alike, since their fluxes differ by more than their errors;
-    # all others by their errors.
-    secure = torch.where(state == MEASURED, value - 2 * error, torch.zeros_like(value))
+    # all others by their errors. Of the many elements of a vector some are two sigma up by chance.
+    level = torch.full_like(value[:1], _SECURE_ELEMENT)
+    level[:, : photometry[0].shape[1]] = _SECURE_BAND
+    secure = torch.where(state == MEASURED, value - level * error, torch.zeros_like(value))
     brightness = secure.clamp(min=0.0).amax(dim=1, keepdim=True) if value.shape[1] else 0.0
     weight = known / (error**2 + (0.3 * brightness) ** 2 + 1.0)
     # Limits count only where there is nothing else.
     weight = weight * torch.where(state == LIMIT, 1e-4, 1.0)
+    if "spectrum" in vectors:
+        weight[:, -VECTORS["spectrum"].length :] *= _PIXEL_WEIGHT
     total = weight.sum(dim=1)
     mean = (weight * value).sum(dim=1) / total.clamp(min=1e-30)
     return torch.where(total > 0, flux_to_internal(mean), torch.full_like(mean, _NO_FLUX))
 
 
-def _flux_features(value, error, state, reference):
-    """Features of each flux; (n, k, FLUX_FEATURES), zero where missing."""
+def _patches(name, value, error, state, reference):
+    """Features of a vector by patch, (n, patches, patch * features), and which are known."""
+    vector = VECTORS[name]
+    if name == "spherex":
+        features = _flux_features(value, error, state, reference)
+    elif name == "spectrum":
+        features = _pixel_features(value, error, state, reference)
+    else:
+        features = _history_features(value, error, state, vector.scale)
+    short = vector.n_patches * vector.patch - vector.length
+    features = torch.nn.functional.pad(features, (0, 0, 0, short))
+    known = torch.nn.functional.pad(state != MISSING, (0, short))
+    n = len(value)
+    return (
+        features.reshape(n, vector.n_patches, -1),
+        known.reshape(n, vector.n_patches, vector.patch).any(dim=2),
+    )
+
+
+def _relative(value, error, reference):
+    """Flux relative to the reference, its signal to noise, log error, and if it has an error."""
     has_error = torch.isfinite(error)
     error = torch.where(has_error, error, torch.ones_like(error))
     softening = torch.sqrt(FLUX_SCALE**2 + torch.where(has_error, error, 0.0) ** 2)
     mean = flux_from_internal(reference)[:, None]
     a = torch.asinh(value / softening) - torch.asinh(mean / softening)
-    signal_to_noise = torch.where(has_error, torch.asinh(value / error), torch.zeros_like(a))
-    log_error = torch.where(has_error, torch.log(error / FLUX_SCALE), torch.zeros_like(a))
+    zero = torch.zeros_like(a)
+    signal_to_noise = torch.where(has_error, torch.asinh(value / error), zero)
+    log_error = torch.where(has_error, torch.log(error / FLUX_SCALE), zero)
+    return a, signal_to_noise / 3.0, log_error / 3.0, has_error.to(a.dtype)
+
+
+def _flux_features(value, error, state, reference):
+    """Features of each flux; (n, k, FLUX_FEATURES), zero where missing."""
+    a, signal_to_noise, log_error, has_error = _relative(value, error, reference)
     waves = [w(k * a) for k in _FLUX_FREQUENCIES for w in (torch.sin, torch.cos)]
     features = torch.stack(
         [
             a,
             (reference[:, None] - _NO_FLUX).expand_as(a) / 3.0,
-            signal_to_noise / 3.0,
-            log_error / 3.0,
-            has_error.to(a.dtype),
+            signal_to_noise,
+            log_error,
+            has_error,
             torch.where(state == LIMIT, 1.0, torch.where(state == MEASURED, -1.0, 0.0)),
             *waves,
         ],
         dim=2,
     )
     return features * (state != MISSING)[:, :, None]
+
+
+def _pixel_features(value, error, state, reference):
+    """Features of each pixel of a spectrum; (n, pixels, 5), zero where missing."""
+    known = (state != MISSING)[:, :, None]
+    features = torch.stack(_relative(value, error, reference), dim=2)
+    return torch.cat([features * known, known.to(features.dtype)], dim=2)
+
+
+def _history_features(value, error, state, scale):
+    """Features of each bin of a history; (n, bins, _HISTORY_FEATURES), zero where missing."""
+    x = torch.asinh(value / scale)
+    has_error = torch.isfinite(error)
+    relative = error / torch.sqrt(value**2 + scale**2)
+    log_error = torch.where(has_error, torch.log(relative + 1e-4), torch.zeros_like(x)) / 5.0
+    waves = [w(k * x) for k in _HISTORY_FREQUENCIES for w in (torch.sin, torch.cos)]
+    features = [x / 10.0, log_error, has_error.to(x.dtype), torch.ones_like(x), *waves]
+    return torch.stack(features, dim=2) * (state != MISSING)[:, :, None]
 
 
 def _scalar_features(value, error, state, prop):

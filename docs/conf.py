@@ -12,10 +12,14 @@ from sphinx_astropy.conf.v2 import *
 import astromosaic
 from astromosaic.cli import main
 from astromosaic.inference import FLAGS
-from astromosaic.properties import PROPERTIES
+from astromosaic.properties import PROPERTIES, VECTORS
 
 DOCS = Path(__file__).parent
 GENERATED = DOCS / "generated"
+COMMANDS = (
+    "predict", "plot", "evaluate photoz", "evaluate simulated", "evaluate paper",
+    "evaluate latent", "simulate", "train",
+)  # fmt: skip
 
 project = "astromosaic"
 author = "astromosaic developers"
@@ -67,11 +71,15 @@ def write_generated():
     (GENERATED / "properties.inc").write_text(
         list_table("15 12 18 55", ("name", "unit", "range", "definition"), *properties)
     )
+    vectors = [(f"``{v.name}``", v.unit, str(v.length), v.definition) for v in VECTORS.values()]
+    (GENERATED / "vectors.inc").write_text(
+        list_table("15 18 12 55", ("name", "unit", "elements", "definition"), *vectors)
+    )
     (GENERATED / "flags.inc").write_text(
         list_table("10 90", ("value", "meaning"), *((str(b), m) for b, m in FLAGS.items()))
     )
 
-    for command in ("predict", "evaluate photoz", "evaluate simulated", "simulate", "train"):
+    for command in COMMANDS:
         text = output_of(*command.split(), "--help")
         (GENERATED / f"{command.replace(' ', '_')}_help.txt").write_text(text)
     (GENERATED / "help.txt").write_text(output_of("--help"))

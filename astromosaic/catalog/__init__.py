@@ -1,9 +1,12 @@
-"""Astropy in: tables of any survey to `astromosaic.galaxies.Galaxies`.
+"""Astropy in: tables of any survey, and spectra, to `astromosaic.galaxies.Galaxies`.
 
-`read_table` does it; the naming conventions are data in `astromosaic.catalog.columns`.
+`read_input` does it, `read_table` for tables alone; the naming conventions are data in
+`astromosaic.catalog.columns`.
 """
 
+from .histories import read_history
 from .reading import Reading
-from .tables import read_table
+from .spectra import read_spectrum
+from .tables import read_input, read_table
 
-__all__ = ["Reading", "read_table"]
+__all__ = ["Reading", "read_history", "read_input", "read_spectrum", "read_table"]

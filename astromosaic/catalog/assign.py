@@ -4,9 +4,9 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from ..filters import canonical_name
-from ..galaxies import VECTOR_LENGTH
-from ..properties import PROPERTIES
+from ..properties import PROPERTIES, VECTORS
 from .columns import CONVENTIONS, ERRORS, SURVEYS, recognise, surveys_named_in
+from .histories import HISTORIES
 
 __all__ = ["Assignment", "assign_columns"]
 
@@ -124,7 +124,7 @@ def _told(table, columns):
         if what is None:
             continue
         target = what.removesuffix("_err")
-        if target not in PROPERTIES and target not in VECTOR_LENGTH:
+        if target not in PROPERTIES and target not in VECTORS:
             target = canonical_name(target)
         if what.endswith("_err"):
             if target in errors:
@@ -201,7 +201,7 @@ def _complain_or_note(unresolved, best, notes):
     text = f"the filters of {', '.join(names)} are not known" + (
         f" (descriptions speak of {', '.join(surveys)})" if surveys else ""
     )
-    if not best.keys() - PROPERTIES.keys():
+    if all(name in PROPERTIES or name in HISTORIES for name in best):
         example = ", ".join(f"{c!r}: 'lsst_{b}'" for c, b, _ in unresolved[:2])
         raise ValueError(
             f"{text}: say which they are, e.g. columns={{{example}{', ...' * (len(names) > 2)}}}, "

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..filters.names import find_name
-from ..galaxies import VECTOR_LENGTH
-from ..properties import PROPERTIES
+from ..properties import PROPERTIES, VECTORS
 
 __all__ = [
     "CONVENTIONS",
@@ -166,6 +165,9 @@ CONVENTIONS = (
     Convention(None, "{b}", ("{b}_err", "{b}err", "err_{b}", "e_{b}")),
 )
 
+#: Other names of vectors.
+ALIASES = {"star_formation_history": "sfh", "mass_accretion_history": "mah"}
+
 #: Names that the error of a column ``{c}`` may have, whatever the convention.
 ERRORS = ("{c}_err", "{c}_error", "{c}err", "{c}_e", "e_{c}", "err_{c}")
 
@@ -208,8 +210,9 @@ def recognise(column):
     convention : int or None
         Index in `CONVENTIONS`; None for a column named by what it holds.
     """
-    if column.lower() in {**PROPERTIES, **VECTOR_LENGTH}:
-        return column.lower(), None
+    name = ALIASES.get(column.lower(), column.lower())
+    if name in {**PROPERTIES, **VECTORS}:
+        return name, None
     if (filter_name := find_name(column)) is not None:
         return filter_name, None
     for index, convention in enumerate(CONVENTIONS):

@@ -3,7 +3,7 @@
 import numpy as np
 from astropy import units as u
 
-__all__ = ["magnitude_unit", "no_unit_message", "plain", "to_internal", "to_njy"]
+__all__ = ["magnitude_unit", "njy_per", "no_unit_message", "plain", "to_internal", "to_njy"]
 
 #: Spellings of units that astropy does not know, in lower case.
 SPELLINGS = {
@@ -69,6 +69,8 @@ def plain(name, column):
         values = _numbers_from_objects(name, values)
     values = np.asarray(values, dtype=float)
     mask = np.zeros(values.shape, bool) if mask is None else np.asarray(mask, dtype=bool)
+    if mask.ndim < values.ndim:  # of a column of objects that are arrays
+        mask = mask[:, None]
     return values, np.broadcast_to(mask, values.shape), unit
 
 
@@ -95,8 +97,11 @@ def magnitude_unit(unit):
     return unit == u.mag or isinstance(unit, u.MagUnit)
 
 
-def _njy_per(unit, pivot):
-    """What one of a linear unit of flux is in nJy; raises UnitConversionError."""
+def njy_per(unit, pivot):
+    """What one of a linear unit of flux is in nJy at wavelengths in Angstrom.
+
+    Raises UnitConversionError.
+    """
     if isinstance(unit, u.function.FunctionUnitBase):
         raise u.UnitConversionError
     equivalencies = u.spectral_density(pivot * u.AA) + u.zero_point_flux(_AB_ZERO_POINT)
@@ -137,7 +142,7 @@ def to_njy(name, values, unit, errors=None, error_unit=None, pivot=None, softeni
     is_magnitude = magnitude_unit(unit)
     linear = u.AB if unit == u.mag else unit.physical_unit if is_magnitude else unit
     try:
-        scale = _njy_per(linear, pivot)
+        scale = njy_per(linear, pivot)
     except u.UnitConversionError:
         raise ValueError(
             f"column {name!r} has unit {str(unit)!r}, which is no flux density or magnitude: give "
@@ -165,7 +170,7 @@ def to_njy(name, values, unit, errors=None, error_unit=None, pivot=None, softeni
             f"the errors of column {name!r} have no unit; give them one, e.g. {str(unit)!r}"
         )
     try:
-        error_scale = scale if error_unit is None else _njy_per(error_unit, pivot)
+        error_scale = scale if error_unit is None else njy_per(error_unit, pivot)
     except u.UnitConversionError:
         raise ValueError(
             f"column {name!r} has unit {str(unit)!r}, but its errors have {str(error_unit)!r}"

@@ -8,7 +8,7 @@ from ..galaxies import LIMIT, MEASURED, MISSING, Measurement
 from ..properties import get_property
 from .units import magnitude_unit, plain, to_internal, to_njy
 
-__all__ = ["read_fluxes", "read_scalar"]
+__all__ = ["array_column", "count", "measurement", "pivots", "read_fluxes", "read_scalar"]
 
 #: No object has a magnitude of this size: 99, 999 and the like mean that there is none.
 IMPOSSIBLE_MAGNITUDE = 90.0
@@ -42,26 +42,26 @@ def read_fluxes(table, assignment, pivot, counts, length=None):
         if error_unit is None and assignment.unit and not magnitude_unit(unit):
             error_unit = unit
 
-    missing = _count(counts, "masked", mask, np.ones_like(mask))
+    missing = count(counts, "masked", mask, np.ones_like(mask))
     no_number = ~np.isfinite(values)
-    missing |= _count(counts, "NaN or infinite", no_number, ~missing)
+    missing |= count(counts, "NaN or infinite", no_number, ~missing)
     undetected = np.zeros_like(missing)
     for sentinel, meaning in assignment.sentinels.items():
-        found = _count(counts, f"{meaning} ({sentinel:g})", values == sentinel, ~missing)
+        found = count(counts, f"{meaning} ({sentinel:g})", values == sentinel, ~missing)
         missing |= found
         if meaning == "not detected":
             undetected |= found
     is_magnitude = unit is not None and magnitude_unit(unit)
     if is_magnitude:
         impossible = np.abs(values) >= IMPOSSIBLE_MAGNITUDE
-        missing |= _count(counts, "no magnitude (90 or beyond)", impossible, ~missing)
+        missing |= count(counts, "no magnitude (90 or beyond)", impossible, ~missing)
 
     limits = np.where(undetected, np.nan if errors is None else errors, np.nan)
     values = np.where(missing, np.nan, values + (assignment.to_ab if is_magnitude else 0.0))
     flux, error = to_njy(
         column, values, unit, errors, error_unit, pivot, softening=assignment.softening
     )
-    bad = _count(
+    bad = count(
         counts, "zero, negative or infinite error", (error <= 0) | np.isinf(error), ~missing
     )
     state = np.where(missing | bad, MISSING, MEASURED)
@@ -73,7 +73,7 @@ def read_fluxes(table, assignment, pivot, counts, length=None):
         limited = np.isfinite(limits)
         flux, error = (np.where(limited, one_sigma, x) for x in (flux, error))
         state = np.where(limited, LIMIT, state)
-    return _measurement(flux, error, state)
+    return measurement(flux, error, state)
 
 
 def read_scalar(table, assignment, counts):
@@ -96,11 +96,11 @@ def read_scalar(table, assignment, counts):
         # An error of zero is common for spectroscopic redshifts: it says exact, not bad.
         errors = np.where(error_mask | (errors == 0), np.nan, errors)
     coordinate, error = to_internal(assignment.column, prop, values, unit, errors, error_unit)
-    missing = _count(counts, "masked", mask, np.ones_like(mask))
-    missing |= _count(counts, f"no valid {prop.name}", ~np.isfinite(coordinate), ~missing)
+    missing = count(counts, "masked", mask, np.ones_like(mask))
+    missing |= count(counts, f"no valid {prop.name}", ~np.isfinite(coordinate), ~missing)
     bad = (error < 0) | np.isinf(error)
-    missing |= _count(counts, "negative or infinite error", bad, ~missing)
-    return _measurement(coordinate, error, np.where(missing, MISSING, MEASURED))
+    missing |= count(counts, "negative or infinite error", bad, ~missing)
+    return measurement(coordinate, error, np.where(missing, MISSING, MEASURED))
 
 
 def pivots(names):
@@ -120,7 +120,18 @@ def _column(table, name, length=None):
     return plain(name, column)
 
 
-def _count(counts, kind, found, among):
+def array_column(table, name, shape=None):
+    """A column of arrays of one length as plain values (n, m), mask and unit."""
+    values, mask, unit = plain(name, table[name])
+    if values.ndim != 2 or shape not in (None, values.shape):
+        raise ValueError(
+            f"column {name!r} has shape {values.shape}, expected {shape or (len(table), 'm')}: an "
+            "array in each row"
+        )
+    return values, mask, unit
+
+
+def count(counts, kind, found, among):
     """Count what is found among values not yet accounted for, and return it."""
     found = found & among
     if found.any():
@@ -128,7 +139,7 @@ def _count(counts, kind, found, among):
     return found
 
 
-def _measurement(value, error, state):
+def measurement(value, error, state):
     """A measurement in single precision; what leaves its range is missing."""
     with np.errstate(over="ignore", under="ignore"):
         value, error = value.astype(np.float32), error.astype(np.float32)

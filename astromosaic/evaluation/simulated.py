@@ -42,10 +42,10 @@ def observed_galaxies(arrays, inputs, noise, seed=0):
         if noise == "noiseless":
             error = _NOISELESS_ERROR * flux + 1e-3 * sky
             return Measurement(flux, error, np.full(flux.shape, MEASURED))
-        error = np.hypot(sky, floor * flux)
-        return Measurement(
-            flux + error * rng.normal(size=flux.shape), error, np.full(flux.shape, MEASURED)
-        )
+        value = flux + np.hypot(sky, floor * flux) * rng.normal(size=flux.shape)
+        # What is stated follows from what is seen: the truth must not show in the errors.
+        error = np.hypot(sky, floor * value)
+        return Measurement(value, error, np.full(flux.shape, MEASURED))
 
     with_lsst, with_spherex = INPUTS[inputs]
     parts = {}

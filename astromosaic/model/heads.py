@@ -1,4 +1,4 @@
-"""From states to distributions: histograms for scalars, Gaussian mixtures for fluxes."""
+"""From states to distributions: histograms for scalars, mixtures for fluxes and vectors."""
 
 import math
 
@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..properties import PROPERTIES
+from ..properties import PROPERTIES, VECTORS
 
-__all__ = ["FluxHead", "ScalarHeads", "flux_nll", "scalar_bin"]
+__all__ = ["FluxHead", "ScalarHeads", "VectorHead", "mixture_nll", "scalar_bin"]
 
 # Noiseless input is known to a few parts in a thousand; narrower than this is not resolved.
 _MIN_LOG_SIGMA = math.log(2e-3)
@@ -39,15 +39,44 @@ class FluxHead(nn.Module):
 
     def forward(self, state):
         """State (n, q, d) to log weights, means and log sigmas, each (n, q, components)."""
-        weight, mean, log_sigma = self.out(state).chunk(3, dim=-1)
-        return (
-            torch.log_softmax(weight, dim=-1),
-            mean,
-            _MIN_LOG_SIGMA + functional.softplus(log_sigma + 4.0),
+        return _mixture(*self.out(state).chunk(3, dim=-1))
+
+
+class VectorHead(nn.Module):
+    """A mixture of Gaussians for each element of a vector.
+
+    It is in the coordinate of `astromosaic.properties.VectorProperty.to_internal`; for flux
+    densities, relative to the galaxy's reference.
+    """
+
+    def __init__(self, name, width, components):
+        super().__init__()
+        self.vector, self.components = VECTORS[name], components
+        self.out = nn.Sequential(
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, self.vector.patch * 3 * components),
         )
+        # Where an untrained head starts: histories are the arcsinh of values far above their scale.
+        self.center, self.spread = (0.0, 1.0) if self.vector.is_flux else (5.0, 4.0)
+        self.wider = 0.0 if self.vector.is_flux else 2.5
+
+    def forward(self, state):
+        """State (n, patches, d) to log weights, means and log sigmas, (n, length, components)."""
+        out = self.out(state).reshape(len(state), -1, 3, self.components)
+        weight, mean, log_sigma = out[:, : self.vector.length].unbind(dim=2)
+        return _mixture(weight, self.center + self.spread * mean, self.wider + log_sigma)
 
 
-def flux_nll(mixture, target):
+def _mixture(weight, mean, log_sigma):
+    return (
+        torch.log_softmax(weight, dim=-1),
+        mean,
+        _MIN_LOG_SIGMA + functional.softplus(log_sigma + 4.0),
+    )
+
+
+def mixture_nll(mixture, target):
     """Negative log likelihood of targets (n, q) under the mixture; (n, q)."""
     log_weight, mean, log_sigma = mixture
     z = (target[..., None] - mean) * torch.exp(-log_sigma)

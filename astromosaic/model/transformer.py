@@ -2,23 +2,33 @@
 
 One extra token, the galaxy token, gathers what is known of the galaxy; all scalar properties are
 read from its final state, which is also the galaxy's place in latent space. A flux in any filter is
-asked with a query token made of the filter's shape. Queries look at the known tokens and at nothing
-else, and no known token looks at a query: an answer does not depend on what else is asked.
+asked with a query token made of the filter's shape, a vector with one query token for each of its
+patches. Queries look at the known tokens and at nothing else, and no known token looks at a query:
+an answer does not depend on what else is asked.
+
+A spectrum is compared with learned templates at every redshift as well (`RedshiftScores`), which
+enters as one more token and is added to the logits of the redshift.
 """
 
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from ..properties import PROPERTIES
-from ..tokens import FLUX_FEATURES, PATCH_SIZE, SCALAR_FEATURES, SHAPE_FEATURES
-from .heads import FluxHead, ScalarHeads
+from ..properties import PROPERTIES, VECTORS
+from ..tokens import ELEMENT_FEATURES, FLUX_FEATURES, SCALAR_FEATURES, SHAPE_FEATURES
+from .heads import FluxHead, ScalarHeads, VectorHead
 
-__all__ = ["ModelConfig", "Transformer"]
+__all__ = ["ModelConfig", "States", "Transformer"]
 
-_N_PATCHES = 6
+# Channels and width in pixels of the convolutions through which a spectrum is seen.
+_CHANNELS, _KERNEL = 16, 9
+# Learned templates, and how many channels of a spectrum they are compared with.
+_TEMPLATES, _TEMPLATE_CHANNELS = 4, 8
+# Templates learn so much faster than everything else: they are seen only where there are spectra.
+_PACE = 4.0
 
 
 @dataclass(frozen=True)
@@ -30,17 +40,39 @@ class ModelConfig:
     heads: int = 4
     expansion: int = 3
     mixture: int = 3
+    vector_mixture: int = 2
 
     def to_dict(self):
         return asdict(self)
 
 
+class States(NamedTuple):
+    """What `Transformer` returns of n galaxies.
+
+    Attributes
+    ----------
+    galaxy : Tensor (n, d)
+        Final state of the galaxy token.
+    flux : Tensor (n, q, d)
+        Those of the filters asked.
+    vectors : dict of str to Tensor (n, patches, d)
+        Those of the vectors asked.
+    redshift_scores : Tensor (n, bins) or None
+        What spectra say of the redshift; None where no galaxy has one.
+    """
+
+    galaxy: torch.Tensor
+    flux: torch.Tensor
+    vectors: dict
+    redshift_scores: torch.Tensor | None
+
+
 class Transformer(nn.Module):
     """The encoder with its heads.
 
-    ``forward(tokens, query_shape)`` takes `Tokens` of n galaxies and the shape features of q
-    filters, (q, SHAPE_FEATURES), and returns the state of the galaxy token, (n, d), and those of
-    the queries, (n, q, d). `scalar_heads` and `flux_head` turn states into distributions.
+    ``forward(tokens, query_shape, vectors)`` takes `Tokens` of n galaxies, the shape features of q
+    filters, (q, SHAPE_FEATURES), and names of vectors that are asked; it returns `States`.
+    `scalar_logits`, `flux_head` and `vector_heads` turn them into distributions.
     """
 
     def __init__(self, config=ModelConfig()):
@@ -50,46 +82,156 @@ class Transformer(nn.Module):
         self.galaxy = nn.Parameter(torch.randn(d) * 0.02)
         self.embed_brightness = nn.Linear(1, d)
         self.embed_flux = _mlp(FLUX_FEATURES + SHAPE_FEATURES, d, d)
-        self.embed_patch = _mlp(PATCH_SIZE * FLUX_FEATURES, 2 * d, d)
-        self.patch_position = nn.Parameter(torch.randn(_N_PATCHES, d) * 0.02)
+        self.embed_vector = nn.ModuleDict({name: _embed_patches(name, d) for name in VECTORS})
+        self.vector_position = _positions(d)
+        self.redshift_scores = RedshiftScores()
+        self.embed_scores = nn.Linear(PROPERTIES["redshift"].bins, d)
         self.embed_scalar = _mlp(SCALAR_FEATURES, d, d)
         self.scalar_kind = nn.Embedding(len(PROPERTIES), d)
         self.embed_query = _mlp(SHAPE_FEATURES + 1, d, d)
+        self.vector_query = _positions(d)
+        self.vector_query_brightness = nn.Linear(1, d)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(d)
         self.scalar_heads = ScalarHeads(d)
         self.flux_head = FluxHead(d, config.mixture)
+        self.vector_heads = nn.ModuleDict(
+            {name: VectorHead(name, d, config.vector_mixture) for name in VECTORS}
+        )
 
-    def forward(self, tokens, query_shape=None):
+    def forward(self, tokens, query_shape=None, vectors=()):
         brightness = (tokens.reference[:, None] - 5.3) / 3.0
-        known = self._embed(tokens, brightness)  # (n, 1 + t, d)
-        mask = _mask(tokens)
-        queries = self._embed_queries(brightness, query_shape)  # (n, q, d)
+        known, mask, scores = self._embed(tokens, brightness)  # (n, 1 + t, d), (n, 1, 1, 1 + t)
+        queries = self._embed_queries(brightness, query_shape, vectors)  # (n, q, d)
         for block in self.blocks[:-1]:
             known, queries = block(known, known, mask), block(queries, known, mask)
         # In the last layer only those states are made that are read.
         asked = torch.cat([known[:, :1], queries], dim=1)
         states = self.norm(self.blocks[-1](asked, known, mask))
-        return states[:, 0], states[:, 1:]
+        patches = [VECTORS[name].n_patches for name in vectors]
+        n_flux = states.shape[1] - 1 - sum(patches)
+        galaxy, flux, *of_vectors = states.split([1, n_flux, *patches], dim=1)
+        return States(galaxy[:, 0], flux, dict(zip(vectors, of_vectors, strict=True)), scores)
+
+    def scalar_logits(self, states):
+        """`States` to a dict of logits (n, bins) by property."""
+        logits = self.scalar_heads(states.galaxy)
+        if states.redshift_scores is not None:
+            logits["redshift"] = logits["redshift"] + states.redshift_scores
+        return logits
 
     def _embed(self, tokens, brightness):
+        """The known tokens, which of them may be looked at, and the redshift scores of spectra."""
         n, f = tokens.flux_known.shape
-        shape = tokens.filter_shape.expand(n, f, -1)
         first = (self.galaxy + self.embed_brightness(brightness))[:, None]
+        shape = tokens.filter_shape.expand(n, f, -1)
         parts = [first, self.embed_flux(torch.cat([tokens.flux, shape], dim=2))]
-        if tokens.patch.shape[1]:
-            parts.append(self.embed_patch(tokens.patch) + self.patch_position)
+        known = [tokens.flux_known.new_ones(n, 1), tokens.flux_known]
+        scores = None
+        for name, (features, patch_known) in tokens.vectors.items():
+            if name == "spectrum":
+                embedded, seen = self.embed_vector[name](features)
+                has_spectrum = patch_known.any(dim=1, keepdim=True)
+                scores = self.redshift_scores(seen) * has_spectrum
+                token = self.embed_scores(torch.softmax(scores, dim=1))
+                parts.append(token[:, None])
+                known.append(has_spectrum)
+            else:
+                embedded = self.embed_vector[name](features)
+            # Patches of which no galaxy has anything are left out.
+            some = patch_known.any(dim=0)
+            parts.append((embedded + self.vector_position[name])[:, some])
+            known.append(patch_known[:, some])
         if tokens.scalar.shape[1]:
             parts.append(self.embed_scalar(tokens.scalar) + self.scalar_kind(tokens.scalar_index))
+            known.append(tokens.scalar_known)
+        known = torch.cat(known, dim=1)
+        mask = None if bool(known.all()) else known[:, None, None, :]
+        return torch.cat(parts, dim=1), mask, scores
+
+    def _embed_queries(self, brightness, query_shape, vectors):
+        n = len(brightness)
+        parts = [brightness.new_zeros(n, 0, self.config.width)]
+        if query_shape is not None and len(query_shape):
+            q = len(query_shape)
+            features = [query_shape.expand(n, q, -1), brightness[:, None].expand(n, q, 1)]
+            parts.append(self.embed_query(torch.cat(features, dim=2)))
+        for name in vectors:
+            parts.append(
+                self.vector_query[name] + self.vector_query_brightness(brightness)[:, None]
+            )
         return torch.cat(parts, dim=1)
 
-    def _embed_queries(self, brightness, query_shape):
-        n = len(brightness)
-        if query_shape is None or not len(query_shape):
-            return brightness.new_zeros(n, 0, self.config.width)
-        q = len(query_shape)
-        features = [query_shape.expand(n, q, -1), brightness[:, None].expand(n, q, 1)]
-        return self.embed_query(torch.cat(features, dim=2))
+
+class SpectrumEmbedding(nn.Module):
+    """Patches of a spectrum to tokens, through convolutions that look across their borders.
+
+    The grid is even in ln(wavelength), in which a redshift is a shift: a line looks the same to a
+    convolution wherever it falls. Returns the tokens, (n, patches, d), and what the convolutions
+    see, (n, channels, pixels), zero where nothing is known.
+    """
+
+    def __init__(self, width):
+        super().__init__()
+        self.vector = VECTORS["spectrum"]
+        features = ELEMENT_FEATURES["spectrum"]
+        self.convolve = nn.Sequential(
+            nn.Conv1d(features, _CHANNELS, _KERNEL, padding="same"),
+            nn.GELU(),
+            nn.Conv1d(_CHANNELS, _CHANNELS, _KERNEL, padding="same"),
+            nn.GELU(),
+        )
+        self.out = nn.Linear(self.vector.patch * _CHANNELS, width)
+
+    def forward(self, patches):
+        n, p, _ = patches.shape
+        pixels = patches.reshape(n, p * self.vector.patch, -1).transpose(1, 2)  # (n, 5, pixels)
+        # The last feature of a pixel is whether it is known.
+        seen = self.convolve(pixels) * pixels[:, -1:]
+        patches = seen.reshape(n, _CHANNELS, p, self.vector.patch).transpose(1, 2)
+        return self.out(patches.reshape(n, p, -1)), seen
+
+
+class RedshiftScores(nn.Module):
+    """How well a spectrum agrees with learned templates at each redshift.
+
+    A template is defined at rest, on the spectrum's grid in ln(wavelength) continued to the blue.
+    To redshift it by one bin is to shift it by one pixel, so that the comparison at all redshifts
+    is a cross-correlation (Tonry & Davis 1979), done by fast Fourier transform; what the templates
+    say of a redshift is then weighed by a small network, the same for all redshifts.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.bins, self.pixels = PROPERTIES["redshift"].bins, VECTORS["spectrum"].length
+        size = self.pixels + self.bins - 1
+        self.reduce = nn.Conv1d(_CHANNELS, _TEMPLATE_CHANNELS, 1)
+        self.templates = nn.Parameter(torch.randn(_TEMPLATES, _TEMPLATE_CHANNELS, size) * 0.005)
+        self.weigh = _mlp(_TEMPLATES, 16, 1)
+
+    def forward(self, seen):
+        """What convolutions see of spectra, (n, channels, pixels), to scores (n, bins)."""
+        # At bin k the pixel j is at rest pixel j - k + bins - 1.
+        length = 3072  # above pixels + size, with small prime factors
+        spectrum = torch.fft.rfft(self.reduce(seen), length)
+        template = torch.fft.rfft(self.templates.flip(-1), length)
+        product = torch.einsum("ncf,tcf->ntf", spectrum, template)
+        correlation = torch.fft.irfft(product, length)[:, :, self.pixels - 1 :][..., : self.bins]
+        correlation = correlation.transpose(1, 2) * (_PACE / self.pixels**0.5)
+        return _PACE * self.weigh(correlation)[:, :, 0]
+
+
+def _embed_patches(name, width):
+    if name == "spectrum":
+        return SpectrumEmbedding(width)
+    return _mlp(VECTORS[name].patch * ELEMENT_FEATURES[name], 2 * width, width)
+
+
+def _positions(width):
+    """One learned vector for each patch of each vector property."""
+    return nn.ParameterDict(
+        {name: nn.Parameter(torch.randn(v.n_patches, width) * 0.02) for name, v in VECTORS.items()}
+    )
 
 
 class Block(nn.Module):
@@ -121,14 +263,6 @@ class Block(nn.Module):
             split(self.query(x)), split(key), split(value), attn_mask=mask
         )
         return self.project(out.transpose(1, 2).reshape(n, t, d))
-
-
-def _mask(tokens):
-    """Which tokens may be looked at, (n, 1, 1, 1 + t); None if all may."""
-    known = tokens.known()
-    if bool(known.all()):
-        return None
-    return functional.pad(known, (1, 0), value=True)[:, None, None, :]
 
 
 def _mlp(n_in, n_hidden, n_out):

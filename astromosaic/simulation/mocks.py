@@ -10,11 +10,12 @@ import json
 import os
 import shutil
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 
 from ..filters import list_filters
-from ..properties import PROPERTIES
+from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, PROPERTIES, SPECTRUM_WAVELENGTH
 from .sample import FILTERS, SAMPLES
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "N_TEST",
     "N_TRAIN",
     "PROPERTY_DATASETS",
+    "compact",
     "load_mocks",
     "simulate",
     "true_values",
@@ -42,7 +44,10 @@ DATASETS = {
     "spherex": ("nJy", "noiseless f_nu in the 102 SPHEREx channels, by wavelength"),
     "sed": ("nJy", "noiseless f_nu at the wavelengths of the dataset '/sed_wavelength'"),
     "sfh": ("solMass / yr", "mean star formation rate between '/sfh_lookback_edges'"),
-    "mah": ("dex(solMass)", "log10 halo mass at the midpoints of '/sfh_lookback_edges'"),
+    "mah": (
+        "dex(solMass)",
+        "log10 halo mass at the midpoints of '/sfh_lookback_edges', -inf before the Big Bang",
+    ),
     "redshift": ("", "redshift"),
     "log_stellar_mass": ("dex(solMass)", "log10 surviving stellar mass"),
     "log_halo_mass": ("dex(solMass)", "log10 peak halo mass"),
@@ -108,7 +113,10 @@ def simulate(
             part = parts / f"{block:05d}.npz"
             if not part.exists():
                 shell = SHELLS[block % len(SHELLS)]
-                block_seed = int(np.random.SeedSequence([seed, block]).generate_state(1)[0])
+                # The sample is part of the seed: two samples must not share galaxies, or the test
+                # set of one would be in the training set of the other.
+                key = [seed, block, crc32(sample.encode())]
+                block_seed = int(np.random.SeedSequence(key).generate_state(1)[0])
                 population = draw_population(block_seed, shell, grid)
                 rng = np.random.default_rng(block_seed)
                 kept = rng.random(len(population)) < SAMPLES[sample](population, shell)
@@ -158,9 +166,54 @@ def load_mocks(path, group="train", datasets=None, limit=None):
                 f"{path} is not a file of astromosaic mocks: it lacks "
                 f"{', '.join(lacking) or group}; make one with 'astromosaic simulate'"
             )
-        arrays = {name: file[group][name][:limit] for name in names}
+        arrays = {name: _decoded(file[group][name], limit) for name in names}
         arrays["filters"] = tuple(json.loads(file.attrs["filters"]))
     return arrays
+
+
+def compact(path, output, n_train, n_test):
+    """Write the first galaxies of a file of mocks as a small file, fluxes rounded to 0.05%.
+
+    Fluxes and histories are kept as whole multiples of a step in arcsinh(value / scale), both of
+    which are attributes of the dataset, and as differences along the row, which compress better;
+    `load_mocks` undoes it.
+    """
+    import h5py
+
+    scales = {"flux": 1.0, "spherex": 1.0, "sed": 1.0, "sfh": 1e-5}
+    step = 1e-3
+    with h5py.File(path) as source, h5py.File(output, "w") as file:
+        for name, value in source.attrs.items():
+            file.attrs[name] = value
+        for axis in ("sed_wavelength", "sfh_lookback_edges"):
+            if axis in source:
+                source.copy(axis, file)
+        for group, n in (("train", n_train), ("test", n_test)):
+            for name, dataset in source[group].items():
+                values = dataset[:n]
+                if name in scales:
+                    steps = np.rint(np.arcsinh(values / scales[name]) / step)
+                    values = np.diff(steps, axis=1, prepend=0)
+                    if not np.abs(values).max() < 2**15:
+                        raise ValueError(f"{path}: {group}/{name} has values too large or NaN")
+                    values = values.astype(np.int16)
+                copy = file.create_dataset(
+                    f"{group}/{name}", data=values, chunks=values.shape, compression="gzip",
+                    compression_opts=9, shuffle=True,
+                )  # fmt: skip
+                for key, value in dataset.attrs.items():
+                    copy.attrs[key] = value
+                if name in scales:
+                    copy.attrs["arcsinh_scale"], copy.attrs["arcsinh_step"] = scales[name], step
+
+
+def _decoded(dataset, limit):
+    """Values of a dataset, with the rounding of `compact` undone."""
+    values = dataset[:limit]
+    if "arcsinh_step" not in dataset.attrs:
+        return values
+    scale, step = dataset.attrs["arcsinh_scale"], dataset.attrs["arcsinh_step"]
+    return (scale * np.sinh(step * np.cumsum(values, axis=1, dtype=float))).astype(np.float32)
 
 
 def true_values(arrays, name):
@@ -170,12 +223,10 @@ def true_values(arrays, name):
 
 
 def _columns(population, light):
-    from .sed import SFH_EDGES_GYR
-
-    midpoints = np.concatenate([[0.005], np.sqrt(SFH_EDGES_GYR[1:-1] * SFH_EDGES_GYR[2:])])
-    then = np.maximum(population.t_obs[:, None] - midpoints, population.t_table[0])
+    then = population.t_obs[:, None] - LOOKBACK_MIDDLES
     at = [np.interp(t, population.t_table, m) for t, m in zip(then, population.mah, strict=True)]
-    mah = np.reshape(at, (len(population), len(midpoints)))
+    # There is no mass before the Big Bang.
+    mah = np.where(then > 0, np.reshape(at, then.shape), -np.inf)
     n = len(FILTERS)
     return {
         "flux": light.flux[:, :n],
@@ -227,7 +278,6 @@ def _assemble(parts, n_blocks, output, n_train, n_test, provenance):
     import h5py
 
     from .. import __version__
-    from .sed import SED_WAVE, SFH_EDGES_GYR
 
     blocks = [np.load(parts / f"{b:05d}.npz") for b in range(n_blocks)]
     total = sum(len(b["redshift"]) for b in blocks)
@@ -237,8 +287,8 @@ def _assemble(parts, n_blocks, output, n_train, n_test, provenance):
         file.attrs["filters"] = json.dumps(FILTERS)
         file.attrs["provenance"] = json.dumps(provenance | {"astromosaic": __version__})
         for name, values, unit in (
-            ("sed_wavelength", SED_WAVE, "Angstrom"),
-            ("sfh_lookback_edges", SFH_EDGES_GYR, "Gyr"),
+            ("sed_wavelength", 1e4 * SPECTRUM_WAVELENGTH, "Angstrom"),
+            ("sfh_lookback_edges", LOOKBACK_EDGES, "Gyr"),
         ):
             file.create_dataset(name, data=values).attrs["unit"] = unit
         for name, (unit, description) in DATASETS.items():

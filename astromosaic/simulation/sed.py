@@ -11,19 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..cosmology import luminosity_distance_mpc
 from ..filters import projection_matrix
-from ..properties import COSMOLOGY
+from ..properties import LOOKBACK_EDGES, SPECTRUM_EDGES
 from .igm import lyman_series_transmission
 from .ssp import LOG_STEP, Z_SUN, grid_folder, log_grid
 
-__all__ = ["LOG_U_RANGE", "SED_WAVE", "SFH_EDGES_GYR", "Light", "Observer"]
+__all__ = ["LOG_U_RANGE", "Light", "Observer"]
 
 #: Ionisation parameters drawn, each grid value in this range with equal chance: a broad prior.
 LOG_U_RANGE = (-3.5, -2.0)
 
 _OBSERVED_RANGE = (1200.0, 56_000.0)
 _SED_BINNING = 10
-_SED_RANGE = (3500.0, 51_000.0)
 _LYA = 1215.67
 # Volumetric escape fraction of Lyman alpha, Hayes et al. 2011, ApJ 730, 8: C (1+z)^xi.
 _LYA_ESCAPE = (1.67e-3, 2.57)
@@ -31,13 +31,9 @@ _L_SUN_CGS, _MPC_CM = 3.828e33, 3.0856775814913673e24
 _NJY_CGS = 1e-32
 
 _observed_wave = log_grid(*_OBSERVED_RANGE)
-_first = int(np.searchsorted(_observed_wave, _SED_RANGE[0]))
-_n_sed = int(np.searchsorted(_observed_wave, _SED_RANGE[1]) - _first) // _SED_BINNING
+_first = int(np.searchsorted(_observed_wave, 1e4 * SPECTRUM_EDGES[0]))
+_n_sed = len(SPECTRUM_EDGES) - 1
 _sed_pixels = slice(_first, _first + _n_sed * _SED_BINNING)
-#: Observed wavelengths of the stored spectra in Angstrom, R = 400.
-SED_WAVE = np.exp(np.log(_observed_wave[_sed_pixels]).reshape(_n_sed, _SED_BINNING).mean(axis=1))
-#: Edges of the star formation history in lookback time from the observation, in Gyr.
-SFH_EDGES_GYR = np.concatenate([[0.0], 10 ** np.linspace(-2.0, np.log10(13.8), 31)])
 
 
 @dataclass(frozen=True)
@@ -48,10 +44,10 @@ class Light:
     ----------
     flux : ndarray (n, n_filters)
         Noiseless f_nu in nJy.
-    sed : ndarray (n, len(SED_WAVE))
-        Noiseless f_nu in nJy, averaged over pixels of R = 400, observed frame.
+    sed : ndarray (n, 1071)
+        Noiseless f_nu in nJy between `SPECTRUM_EDGES`, observed frame.
     sfh : ndarray (n, 31)
-        Mean star formation rate in M_sun/yr between `SFH_EDGES_GYR`, bursts and mergers included.
+        Mean star formation rate in M_sun/yr between `LOOKBACK_EDGES`, bursts and mergers included.
     log_stellar_mass, log_sfr, metallicity, dust_av : ndarray (n,)
         As `astromosaic.properties` defines them, in internal coordinates.
     log_u : ndarray (n,)
@@ -122,7 +118,7 @@ class Observer:
         # Batches share one ionisation parameter: one matrix product each.
         order = np.argsort(node, kind="stable")
         flux = np.empty((len(population), len(self.filters)), np.float32)
-        sed = np.empty((len(population), len(SED_WAVE)), np.float32)
+        sed = np.empty((len(population), _n_sed), np.float32)
         dust_av = np.empty(len(population), np.float32)
         for u in range(len(self._log_u_nodes)):
             rows_u = order[node[order] == u]
@@ -188,7 +184,7 @@ class Observer:
     def _distance_factor(self, population):
         """From L_nu per solar mass (L_sun/Hz) in the rest frame to f_nu in nJy observed."""
         z = population.redshift.astype(float)
-        area = 4 * np.pi * (_luminosity_distance_mpc(z) * _MPC_CM) ** 2
+        area = 4 * np.pi * (luminosity_distance_mpc(z) * _MPC_CM) ** 2
         mass = 10.0**population.log_mass_formed
         return self._tensor(mass * (1 + z) * _L_SUN_CGS / area / _NJY_CGS)
 
@@ -219,14 +215,6 @@ def _attenuation_curve(wave):
     return np.maximum(np.asarray(triweight_k_lambda(micron)) + np.asarray(bump), 0.0)
 
 
-def _luminosity_distance_mpc(z):
-    from astropy import cosmology
-
-    grid = np.concatenate([[0.0], np.geomspace(1e-3, 8.0, 2000)])
-    distance = getattr(cosmology, COSMOLOGY).luminosity_distance(grid)
-    return np.interp(z, grid, distance.to_value("Mpc"))
-
-
 def _stellar_content(population, ssp):
     """Mass, star formation history and metallicity from the weights of the populations."""
     weights = population.ssp_weights.astype(float)
@@ -244,7 +232,7 @@ def _stellar_content(population, ssp):
         return np.reshape(at, (len(formed), len(gyr))) * formed[:, None]
 
     # A bin that reaches beyond the Big Bang holds all that is older than its young edge.
-    sfh = np.diff(mass_younger_than(SFH_EDGES_GYR), axis=1) / np.diff(SFH_EDGES_GYR) / 1e9
+    sfh = np.diff(mass_younger_than(LOOKBACK_EDGES), axis=1) / np.diff(LOOKBACK_EDGES) / 1e9
     sfr = mass_younger_than(np.array([0.1]))[:, 0] / 1e8
     metallicity = np.einsum("gma,m->g", weights, 10.0**ssp.log_z) / Z_SUN
     return {

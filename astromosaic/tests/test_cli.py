@@ -14,10 +14,13 @@ from astromosaic.io import read_catalog
 
 COMMANDS = [
     ["predict"],
+    ["plot"],
     ["info"],
     ["evaluate"],
     ["evaluate", "photoz"],
     ["evaluate", "simulated"],
+    ["evaluate", "paper"],
+    ["evaluate", "latent"],
     ["simulate"],
     ["diagnose"],
     ["train"],

@@ -1,5 +1,7 @@
 """Properties of the model and of what surrounds it, on small untrained networks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,11 @@ from astromosaic.galaxies import LIMIT, MEASURED, MISSING, Galaxies, Measurement
 from astromosaic.inference import Model
 from astromosaic.model.transformer import ModelConfig, Transformer
 from astromosaic.model.weights import load_weights, save_weights
-from astromosaic.properties import PROPERTIES
+from astromosaic.properties import PROPERTIES, VECTORS
 from astromosaic.tokens import flux_from_internal, flux_to_internal, tokenize
 
 FILTERS = ("lsst_u", "lsst_g", "lsst_r", "lsst_i", "lsst_z", "lsst_y")
-QUERIES = ["redshift", "stellar_mass", "hsc_y", "mag_lsst_r"]
+QUERIES = ["redshift", "stellar_mass", "hsc_y", "mag_lsst_r", "spectrum", "sfh"]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def model():
 
 
 def random_galaxies(n=40, seed=0, missing=0.3):
-    """Galaxies with everything: photometry with gaps and limits, SPHEREx, some redshifts."""
+    """Galaxies with everything: photometry and vectors with gaps and limits, some redshifts."""
     rng = np.random.default_rng(seed)
 
     def measurement(*shape):
@@ -37,19 +39,20 @@ def random_galaxies(n=40, seed=0, missing=0.3):
     return Galaxies(
         n, FILTERS, measurement(n, 6),
         {"redshift": Measurement(redshift, np.full(n, np.nan), state)},
-        {"spherex": measurement(n, 102)},
+        {name: measurement(n, v.length) for name, v in VECTORS.items()},
     )  # fmt: skip
 
 
 def answers(model, galaxies):
     posteriors = model.posterior_of(galaxies, QUERIES)
-    return np.stack(
+    return np.concatenate(
         [np.asarray(p.quantile([0.16, 0.5, 0.84]).ravel()) for p in posteriors.values()]
     )
 
 
 def assert_same(a, b):
-    np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5)
+    # Fluxes of vectors span decades: the tolerance is that of the coordinate they are made in.
+    np.testing.assert_allclose(np.arcsinh(a), np.arcsinh(b), rtol=2e-4, atol=5e-5)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
@@ -141,8 +144,44 @@ def test_tokens_of_missing_values_are_zero_whatever_the_value():
     tokens = tokenize(galaxies)
     assert torch.all(tokens.flux[~tokens.flux_known] == 0)
     assert torch.isfinite(tokens.flux).all()
-    assert torch.isfinite(tokens.patch).all()
+    for features, known in tokens.vectors.values():
+        assert torch.isfinite(features).all()
+        assert torch.all(features[~known] == 0)
     assert torch.isfinite(tokens.scalar).all()
+
+
+@pytest.mark.parametrize("name", list(VECTORS))
+def test_a_vector_of_which_nothing_is_known_is_no_vector(model, name):
+    galaxies = random_galaxies(n=6)
+    others = {k: v for k, v in galaxies.vectors.items() if k != name}
+    unknown = others | {name: Measurement.missing(6, VECTORS[name].length)}
+    without = replace(galaxies, vectors=others)
+    with_unknown = replace(galaxies, vectors=unknown)
+    assert_same(answers(model, without), answers(model, with_unknown))
+
+
+@pytest.mark.parametrize("name", list(VECTORS))
+def test_every_element_of_a_vector_counts(model, name):
+    vector = VECTORS[name]
+    value = np.full((1, vector.length), 50.0 * vector.scale)
+    value = np.repeat(value, 3, axis=0)
+    value[1, -1] *= 3.0
+    state = np.full(value.shape, MEASURED)
+    state[2, 0] = MISSING
+    galaxies = Galaxies(3, vectors={name: Measurement(value, 0.1 * value, state)})
+    logits = model.posterior_of(galaxies, ["redshift"])["redshift"].probability
+    assert len(np.unique(logits.round(12), axis=0)) == 3
+
+
+def test_vectors_are_asked_from_anything(model):
+    redshift = Measurement([0.3, 0.0], [np.nan, np.nan], [MEASURED, MISSING])
+    posteriors = model.posterior_of(Galaxies(2, scalars={"redshift": redshift}), list(VECTORS))
+    for name, posterior in posteriors.items():
+        assert list(posterior.defined) == [True, False]
+        assert posterior.median().shape == (2, VECTORS[name].length)
+        low, high = posterior.interval()
+        assert np.all(low[0] <= posterior.median()[0])
+        assert np.all(posterior.median()[0] <= high[0])
 
 
 def test_limits_and_measurements_and_gaps_are_different_inputs(model):
@@ -153,6 +192,17 @@ def test_limits_and_measurements_and_gaps_are_different_inputs(model):
         galaxies = Galaxies(1, FILTERS[:3], value)
         medians.append(model.posterior_of(galaxies, ["redshift"])["redshift"].median()[0])
     assert len(set(np.round(medians, 6))) == 3
+
+
+def test_noise_of_many_channels_does_not_move_the_reference():
+    rng = np.random.default_rng(0)
+    n = 500
+    bands = Measurement(np.full((n, 6), 100.0), np.full((n, 6), 5.0), np.full((n, 6), MEASURED))
+    noise = 2e4 * rng.normal(size=(n, 102))
+    spherex = Measurement(100.0 + noise, np.full((n, 102), 2e4), np.full((n, 102), MEASURED))
+    alone = tokenize(Galaxies(n, FILTERS, bands)).reference
+    beside = tokenize(Galaxies(n, FILTERS, bands, vectors={"spherex": spherex})).reference
+    assert torch.abs(alone - beside).max() < 0.1
 
 
 def test_flux_scale_round_trip():

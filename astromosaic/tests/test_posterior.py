@@ -5,7 +5,12 @@ import pytest
 from astropy import units as u
 from scipy import stats
 
-from astromosaic.posterior import FluxCoordinate, MagnitudeCoordinate, Posterior
+from astromosaic.posterior import (
+    FluxCoordinate,
+    MagnitudeCoordinate,
+    Posterior,
+    VectorPosterior,
+)
 from astromosaic.properties import PROPERTIES
 
 
@@ -67,17 +72,17 @@ def test_samples_follow_the_distribution():
 
 
 def test_mixture_is_the_mixture():
-    weight = np.log([[0.3, 0.7]])
+    weight = np.array([[0.3, 0.7]])
     mean, sigma = np.array([[2.0, 5.0]]), np.array([[0.02, 0.5]])
     posterior = Posterior.from_mixture(FluxCoordinate("lsst_r"), weight, mean, sigma)
     for x in (1.98, 2.0, 2.03, 4.5, 5.0, 6.0):
-        expected = np.sum(np.exp(weight) * stats.norm.cdf(x, mean, sigma))
+        expected = np.sum(weight * stats.norm.cdf(x, mean, sigma))
         flux = posterior.coordinate.to_physical(x)
         assert abs(posterior.cdf(flux)[0] - expected) < 5e-3
 
 
 def test_magnitude_and_flux_agree():
-    arguments = np.log([[1.0]]), np.array([[6.0]]), np.array([[0.1]])
+    arguments = np.array([[1.0]]), np.array([[6.0]]), np.array([[0.1]])
     flux = Posterior.from_mixture(FluxCoordinate("lsst_r"), *arguments)
     magnitude = Posterior.from_mixture(MagnitudeCoordinate("mag_lsst_r"), *arguments)
     low, high = flux.interval()
@@ -96,3 +101,45 @@ def test_rows_without_an_answer():
         assert np.isnan(value[0])
         assert np.isfinite(value[1])
     assert len(posterior[1:]) == 1
+
+
+@pytest.fixture
+def histories():
+    """Mixtures for the 31 bins of three galaxies, the last without an answer."""
+    rng = np.random.default_rng(0)
+    weight = rng.dirichlet([1.0, 1.0], size=(3, 31))
+    weight[2] = np.nan
+    mean, sigma = rng.uniform(5, 9, (3, 31, 2)), rng.uniform(0.05, 0.6, (3, 31, 2))
+    return VectorPosterior("sfh", weight, mean, sigma)
+
+
+def test_vector_quantiles_and_cdf_are_inverse(histories):
+    p = [0.025, 0.16, 0.5, 0.84, 0.975]
+    values = histories.quantile(p)
+    assert values.shape == (3, 31, 5)
+    assert values.unit == u.Unit("solMass / yr")
+    for k, level in enumerate(p):
+        np.testing.assert_allclose(histories.cdf(values[..., k])[:2], level, atol=2e-3)
+    assert np.all(np.diff(values[:2].value, axis=2) > 0)
+    np.testing.assert_allclose(histories.median()[:2], values[:2, :, 2])
+    assert list(histories.defined) == [True, True, False]
+    assert np.isnan(histories.median()[2]).all()
+
+
+def test_vector_moments_are_those_of_draws(histories):
+    rng = np.random.default_rng(1)
+    pick = rng.random((40_000, 31)) > histories.weight[0, :, 0]
+    component = np.where(pick, 1, 0)[..., None]
+    mean, sigma = (
+        np.take_along_axis(np.broadcast_to(x[0], (40_000, 31, 2)), component, axis=2)[..., 0]
+        for x in (histories.mean_internal, histories.sigma)
+    )
+    draws = histories.coordinate.to_physical(rng.normal(mean, sigma))
+    np.testing.assert_allclose(histories.mean()[0].value, draws.mean(axis=0), rtol=0.05)
+    np.testing.assert_allclose(histories.std()[0].value, draws.std(axis=0), rtol=0.1)
+
+
+def test_some_elements_and_some_rows_of_a_vector(histories):
+    some = histories[:2].elements([3, 7])
+    assert len(some) == 2
+    np.testing.assert_array_equal(some.median(), histories.median()[:2, [3, 7]])

@@ -13,12 +13,19 @@ import torch
 from astromosaic.galaxies import LIMIT, MEASURED, MISSING
 from astromosaic.model.transformer import ModelConfig
 from astromosaic.model.weights import load_weights
+from astromosaic.properties import PROPERTIES, VECTORS
 from astromosaic.training.loop import _rows, train
 from astromosaic.training.masking import MaskingModel, cameras, draw_pattern
-from astromosaic.training.noise import NoiseModel, drop_channels, observe
+from astromosaic.training.noise import (
+    NoiseModel,
+    drop_elements,
+    observe,
+    observe_history,
+    observe_spectrum,
+)
 
 SMALL = {
-    "config": ModelConfig(width=32, layers=2, heads=2), "batch_size": 64, "validation": 200,
+    "config": ModelConfig(width=32, layers=2, heads=2), "batch_size": 64, "validation": 100,
     "progress": False, "checkpoint_every": 50,
 }  # fmt: skip
 
@@ -28,7 +35,7 @@ def test_training_that_was_killed_ends_with_the_same_weights(toy_mocks, tmp_path
     checkpoint = tmp_path / "killed.safetensors.checkpoint"
     code = (
         "from astromosaic.training.loop import train; from astromosaic.tests import test_training; "
-        f"train([{str(toy_mocks)!r}], {str(killed)!r}, steps=200, **test_training.SMALL)"
+        f"train([{str(toy_mocks)!r}], {str(killed)!r}, steps=120, **test_training.SMALL)"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as process:
         while not checkpoint.exists() and process.poll() is None:
@@ -38,8 +45,8 @@ def test_training_that_was_killed_ends_with_the_same_weights(toy_mocks, tmp_path
     assert not killed.exists()
     # What a kill in the middle of writing leaves behind must do no harm.
     (tmp_path / "killed.safetensors.checkpoint.tmp").write_bytes(b"half a checkpoint")
-    assert train([toy_mocks], killed, steps=200, **SMALL) == killed
-    train([toy_mocks], whole, steps=200, **SMALL)
+    assert train([toy_mocks], killed, steps=120, **SMALL) == killed
+    train([toy_mocks], whole, steps=120, **SMALL)
     a, b = load_weights(whole)[0].state_dict(), load_weights(killed)[0].state_dict()
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert not checkpoint.exists()
@@ -72,7 +79,7 @@ def test_errors_before_any_work_is_lost(toy_mocks, tmp_path):
     other = tmp_path / "other.h5"
     with h5py.File(other, "w") as file:
         file["train/redshift"] = np.zeros(3)
-    with pytest.raises(ValueError, match="not a file of astromosaic mocks"):
+    with pytest.raises(ValueError, match="nothing to train on"):
         train([other], tmp_path / "w.safetensors", steps=10, **SMALL)
 
 
@@ -86,20 +93,22 @@ def test_a_checkpoint_of_other_settings_is_refused(toy_mocks, tmp_path):
 def test_training_learns_and_logs_every_query(toy_mocks, tmp_path):
     output = tmp_path / "w.safetensors"
     train(
-        [toy_mocks], output, steps=250, learning_rate=3e-3,
+        [toy_mocks], output, steps=350, learning_rate=3e-3,
         noise=NoiseModel(clean=1.0, no_error=0.0, limits=0.0),
-        masking=MaskingModel(both=0.0, spherex_only=0.0, scalars_only=0.0, redshift=0.0),
+        masking=MaskingModel(
+            broadband=1.0, broadband_spherex=0.0, spherex=0.0, spectrum=0.0,
+            broadband_spectrum=0.0, redshift=0.0, ask_vector=0.1,
+        ),
         **(SMALL | {"checkpoint_every": 50}),
     )  # fmt: skip
     lines = [json.loads(x) for x in (tmp_path / "w.safetensors.log").read_text().splitlines()]
     last = lines[-1]["validation"]
-    # Redshifts from 0 to 3 fill 213 of the 300 bins evenly; the slope of the spectrum tells which.
-    assert last["redshift"] < np.log(213) - 0.5
-    assert set(last) == {"redshift", "stellar_mass", "halo_mass", "sfr", "metallicity", "dust_av",
-                         "flux", "total"}  # fmt: skip
+    # Redshifts from 0 to 3 fill 71% of the 778 bins evenly; the slope of the spectrum tells which.
+    assert last["redshift"] < np.log(0.71 * 778) - 0.5
+    assert set(last) == {*PROPERTIES, *VECTORS, "flux", "total"}
     card = load_weights(output)[1]
     assert card["training"]["mocks"][0]["sample"] == "toy"
-    assert card["training"]["steps"] == 250
+    assert card["training"]["steps"] == 350
 
 
 def test_training_can_start_from_weights(toy_mocks, tmp_path):
@@ -128,14 +137,85 @@ def test_patterns_follow_the_rates():
     assert groups["vista_vircam"] == [4]
     model = MaskingModel()
     rng = np.random.default_rng(0)
-    patterns = [draw_pattern(groups, len(names), model, rng) for _ in range(4000)]
-    spherex = np.mean([p.spherex for p in patterns])
-    assert abs(spherex - model.both - model.spherex_only) < 0.02
-    redshift = np.mean(["redshift" in p.scalars for p in patterns])
-    assert abs(redshift - model.redshift) < 0.03
-    assert all(len(p.filters) or p.spherex or p.scalars for p in patterns)
+    patterns = [draw_pattern(groups, len(names), list(VECTORS), model, rng) for _ in range(4000)]
+
+    def rate(condition):
+        return np.mean([condition(p) for p in patterns])
+
+    spherex = rate(lambda p: "spherex" in p.vectors)
+    assert abs(spherex - model.broadband_spherex - model.spherex) < 0.02
+    spectrum = rate(lambda p: "spectrum" in p.vectors)
+    assert abs(spectrum - model.broadband_spectrum - model.spectrum) < 0.02
+    dark = [
+        p for p in patterns if not len(p.filters) and not {"spherex", "spectrum"} & {*p.vectors}
+    ]
+    light = [p for p in patterns if len(p.filters)]
+    assert abs(np.mean(["redshift" in p.scalars for p in light]) - model.redshift) < 0.03
+    assert abs(np.mean(["redshift" in p.scalars for p in dark]) - model.dark_redshift) < 0.08
+    assert abs(rate(lambda p: "sfh" in p.ask_vectors) - model.ask_vector) < 0.06
+    assert all(len(p.filters) or p.vectors or p.scalars for p in patterns)
     assert all(len(p.queries) == model.queries for p in patterns)
-    assert all(p.queries[0] in p.filters for p in patterns if len(p.filters))
+    assert all(p.queries[0] in p.filters for p in light)
+    # Vectors are given whole, in halves and in segments, but never so that nothing is left.
+    given = [p.vectors["spectrum"] for p in patterns if "spectrum" in p.vectors]
+    assert abs(np.mean([g.all() for g in given]) - model.whole) < 0.06
+    assert all(g.any() for g in given)
+    assert all(np.abs(np.diff(g.astype(int))).sum() <= 2 for g in given)
+
+
+def test_what_the_data_do_not_have_is_neither_given_nor_asked():
+    rng = np.random.default_rng(0)
+    for filters, available in ((0, ["spectrum"]), (2, [])):
+        groups = cameras(("wise_w1", "wise_w2")[:filters])
+        for _ in range(300):
+            p = draw_pattern(groups, filters, available, MaskingModel(), rng)
+            assert set(p.vectors) <= set(available)
+            assert set(p.ask_vectors) <= set(available)
+            assert len(p.filters) <= filters
+            assert all(q < filters for q in p.queries)
+            assert len(p.filters) or p.vectors or p.scalars
+
+
+def test_the_random_scheme_gives_everything_but_single_elements(toy_mocks, tmp_path):
+    model = MaskingModel(scheme="random")
+    p = draw_pattern({}, 5, list(VECTORS), model, np.random.default_rng(0))
+    assert len(p.filters) == 5
+    assert all(stretch.all() for stretch in p.vectors.values())
+    assert set(p.vectors) == set(VECTORS)
+    assert set(p.scalars) == set(PROPERTIES)
+    output = tmp_path / "w.safetensors"
+    assert train([toy_mocks], output, steps=5, masking=model, **SMALL) == output
+
+
+def test_spectra_have_the_signal_to_noise_that_was_drawn():
+    flux = torch.full((2000, 1071), 500.0)
+    given = torch.zeros(1071, dtype=torch.bool)
+    given[100:600] = True
+    model = NoiseModel(spectrum=(8.0, 8.0), calibration=(1e-6, 1e-6), underestimate=0.0)
+    value, error, state = observe_spectrum(
+        flux, given, model, "noisy", torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(state[0] == MEASURED, given)
+    pull = ((value - flux) / error)[:, given]
+    assert abs(float(pull.std()) - 1.0) < 0.02
+    assert 4.0 < float((flux / error)[:, given].median()) < 12.0
+
+
+def test_histories_are_exact_or_have_the_stated_errors():
+    truth = torch.full((3000, 31), 5.0)
+    truth[:, 25:] = 0.0
+    given = torch.arange(31) < 28
+    generator = torch.Generator().manual_seed(0)
+    value, error, state = observe_history(truth, given, "sfh", NoiseModel(), True, generator)
+    assert torch.equal(value, truth)
+    assert torch.isnan(error).all()
+    assert (state[:, 28:] == MISSING).all()
+    assert (state[:, :25] == MEASURED).all()
+    # Before the Big Bang some give zero and some give nothing.
+    assert 0.4 < float((state[:, 26] == MEASURED).float().mean()) < 0.6
+    model = NoiseModel(history=(0.05, 0.05))
+    value, error, _ = observe_history(truth, given, "sfh", model, False, generator)
+    assert abs(float(((value - truth) / error)[:, :25].std()) - 1.0) < 0.05
 
 
 @pytest.fixture
@@ -182,6 +262,6 @@ def test_errors_can_be_unknown_and_channels_lost(sky):
     generator = torch.Generator().manual_seed(0)
     value, error, state = observe(flux, sigma, NoiseModel(), "no_error", generator)
     assert torch.isnan(error).all()
-    _, _, lost = drop_channels((value, error, state), 0.5, generator)
+    _, _, lost = drop_elements((value, error, state), 0.5, generator)
     fraction = float((lost == MISSING).float().mean())
     assert 0.2 < fraction < 0.3

@@ -17,23 +17,32 @@ from torch.nn import functional
 
 from .. import __version__
 from ..filters import list_filters
-from ..galaxies import MEASURED
-from ..model.heads import flux_nll, scalar_bin
+from ..galaxies import MEASURED, MISSING
+from ..model.heads import mixture_nll, scalar_bin
 from ..model.transformer import ModelConfig, Transformer
 from ..model.weights import find_device, load_weights, save_weights
-from ..properties import PROPERTIES
-from ..simulation.mocks import PROPERTY_DATASETS, load_mocks, true_values
+from ..properties import PROPERTIES, VECTORS
 from ..tokens import flux_to_internal, shape_features, tokens_from_arrays
+from .data import combine, read_training_set
 from .masking import MaskingModel, cameras, draw_pattern
-from .noise import NoiseModel, depth_nanojansky, drop_channels, observe, spherex_depth
+from .noise import (
+    NoiseModel,
+    depth_nanojansky,
+    drop_elements,
+    observe,
+    observe_history,
+    observe_spectrum,
+    spherex_depth,
+)
 
 __all__ = ["TrainingData", "train"]
 
 _SCALAR_WEIGHT = {"redshift": 1.0}
 _OTHER_WEIGHT = 0.25
 _FLUX_WEIGHT = 0.15
+_VECTOR_WEIGHT = 0.3
 _EMA_DECAY = 0.999
-_VALIDATION_BATCHES, _VALIDATION_ROWS = 24, 512
+_VALIDATION_BATCHES, _VALIDATION_ROWS = 48, 256
 
 
 class TrainingData:
@@ -42,7 +51,7 @@ class TrainingData:
     Parameters
     ----------
     paths : sequence of str or Path
-        Files of mocks (`astromosaic.simulation.mocks`); all with the same filters.
+        Files that `astromosaic.training.data.read_training_set` reads.
     device : str
     limit : int, optional
         Only the first so many galaxies of each file.
@@ -50,27 +59,38 @@ class TrainingData:
     Attributes
     ----------
     flux : Tensor (n, n_filters + 102)
-        Noiseless fluxes in nJy, SPHEREx channels last.
+        Noiseless fluxes in nJy, SPHEREx channels last; NaN where unknown, here as everywhere.
+    vectors : dict of str to Tensor (n, length)
+        Of those of `VECTORS` that the files have.
     scalars : Tensor (n, n_properties)
         Internal coordinates.
+    order : ndarray of int (n,)
+        The galaxies in a random order that is always the same; the last are for validation.
+    provenance : list of dict
     """
 
     def __init__(self, paths, device="cpu", limit=None):
-        files = [
-            load_mocks(path, "train", ["flux", "spherex", *PROPERTY_DATASETS.values()], limit)
-            for path in paths
-        ]
-        if len({f["filters"] for f in files}) != 1:
-            raise ValueError("the files of mocks have different filters; train on one kind")
-        self.filters = files[0]["filters"]
-        flux = [np.concatenate([f["flux"], f["spherex"]], axis=1) for f in files]
-        scalars = [np.stack([true_values(f, p) for p in PROPERTIES], axis=1) for f in files]
-        self.flux = torch.as_tensor(np.concatenate(flux), device=device)
-        self.scalars = torch.as_tensor(np.concatenate(scalars), dtype=torch.float32, device=device)
+        sets = [read_training_set(path, limit) for path in paths]
+        self.provenance = [s.provenance for s in sets]
+        whole = combine(sets)
+        del sets
+        unknown = np.full(len(whole), np.nan, np.float32)
+        channels = whole.vectors.get("spherex")
+        if channels is None:
+            channels = np.broadcast_to(unknown[:, None], (len(whole), VECTORS["spherex"].length))
+        flux = np.concatenate([whole.flux, channels], axis=1)
+        scalars = np.stack([whole.scalars.get(p, unknown) for p in PROPERTIES], axis=1)
+        self.filters = whole.filters
+        self.flux = torch.as_tensor(flux, device=device)
+        self.scalars = torch.as_tensor(scalars, device=device)
+        self.vectors = {k: torch.as_tensor(v, device=device) for k, v in whole.vectors.items()}
+        if "spherex" in self.vectors:  # once in memory
+            self.vectors["spherex"] = self.flux[:, len(self.filters) :]
         self.shape = shape_features([*self.filters, *list_filters("spherex")]).to(device)
         self.sky = torch.as_tensor(depth_nanojansky(self.filters), device=device)
         self.sky_spherex = torch.as_tensor(spherex_depth(), device=device)
         self.groups = cameras(self.filters)
+        self.order = np.random.default_rng(0).permutation(len(whole))
 
     def __len__(self):
         return len(self.flux)
@@ -78,7 +98,7 @@ class TrainingData:
 
 def train(
     mocks, output, steps=20_000, batch_size=256, learning_rate=1e-3, seed=0, device="cpu",
-    config=None, masking=None, noise=None, initial=None, checkpoint_every=500, validation=4_000,
+    config=None, masking=None, noise=None, initial=None, checkpoint_every=1000, validation=4_000,
     limit=None, stop_after=None, progress=True,
 ):  # fmt: skip
     """Train a model and write its weights.
@@ -86,7 +106,7 @@ def train(
     Parameters
     ----------
     mocks : sequence of str or Path
-        Files of mocks.
+        Files to train on, see `astromosaic.training.data.read_training_set`.
     output : str or Path
         Safetensors file to write; ``output + ".checkpoint"`` is kept beside it until the end, and
         ``output + ".log"`` has one line of JSON for each checkpoint.
@@ -100,7 +120,7 @@ def train(
     checkpoint_every : int
         Steps between checkpoints and validations.
     validation : int
-        Galaxies at the end of the training set kept for validation, never trained on.
+        Galaxies of the training set, of all files alike, kept for validation, never trained on.
     limit : int, optional
         Only the first so many galaxies of each file.
     stop_after : int, optional
@@ -126,11 +146,15 @@ def train(
     config, masking = config or ModelConfig(), masking or MaskingModel()
     noise = noise or NoiseModel()
     data = TrainingData(mocks, device, limit)
+    if not (data.filters or "spherex" in data.vectors or torch.isfinite(data.scalars).any()):
+        raise ValueError(
+            "the galaxies have neither photometry nor known properties: there is nothing to ask"
+        )
     n_train = len(data) - validation
     if n_train < batch_size:
         raise ValueError(f"{len(data)} galaxies are too few: {validation} are kept for validation")
     settings = {
-        "mocks": [_provenance(path) for path in mocks], "galaxies": n_train, "steps": steps,
+        "mocks": data.provenance, "galaxies": n_train, "steps": steps,
         "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
         "masking": asdict(masking), "noise": asdict(noise), "model": config.to_dict(),
     }  # fmt: skip
@@ -141,7 +165,7 @@ def train(
     else:
         network, before, start_checksum = load_weights(initial, device)
         network.train()
-        config = network.config
+        config = network.config  # that of the weights
         settings |= {
             "model": config.to_dict(), "initial": start_checksum, "before": before["training"],
         }  # fmt: skip
@@ -157,7 +181,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * _schedule(step, steps)
             rng = np.random.default_rng([seed, step])
-            rows = _rows(step, batch_size, n_train, seed)
+            rows = data.order[_rows(step, batch_size, n_train, seed)]
             loss, parts = _loss(network, data, rows, masking, noise, rng)
             optimizer.zero_grad()
             loss.backward()
@@ -188,8 +212,8 @@ def train(
         validated = _validate(config, average, data, n_train, masking, noise, device)
     final = Transformer(config)
     final.load_state_dict({k: v.cpu() for k, v in average.items()})
-    mean_flux = flux_to_internal(data.flux[:n_train, : len(data.filters)].mean(dim=1))
-    span = [round(float(x), 2) for x in np.percentile(mean_flux.cpu().numpy(), [0.1, 99.9])]
+    mean_flux = flux_to_internal(data.flux[data.order[:n_train]].nanmean(dim=1))
+    span = [round(float(x), 2) for x in np.nanpercentile(mean_flux.cpu().numpy(), [0.1, 99.9])]
     versions = f"astromosaic {__version__}, torch {torch.__version__}"
     card = {
         "name": "astromosaic", "trained_with": versions,
@@ -230,64 +254,125 @@ def _permutation(n, seed, epoch):
 def _loss(network, data, rows, masking, noise, rng):
     """The loss of one batch; its parts by query."""
     device = data.flux.device
-    pattern = draw_pattern(data.groups, len(data.filters), masking, rng)
-    generator = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+    # Streams of their own, so that the noise does not depend on the masking.
+    rng, noise_rng = rng.spawn(2)
+    pattern = draw_pattern(data.groups, len(data.filters), data.vectors, masking, rng)
+    generator = torch.Generator(device).manual_seed(int(noise_rng.integers(2**62)))
     rows = torch.as_tensor(rows, device=device)
-    true_flux, true_scalars = data.flux[rows], data.scalars[rows]
-    tokens = _observe_batch(data, pattern, true_flux, true_scalars, noise, rng, generator)
+    tokens = _observe_batch(data, rows, pattern, masking, noise, noise_rng, generator)
     queries = torch.as_tensor(pattern.queries, device=device)
-    state, query_states = network(tokens, data.shape[queries])
+    states = network(tokens, data.shape[queries], pattern.ask_vectors)
     parts, total = {}, 0.0
-    for i, (name, logits) in enumerate(network.scalar_heads(state).items()):
-        target = scalar_bin(PROPERTIES[name], true_scalars[:, i])
-        parts[name] = functional.cross_entropy(logits, target)
+    for i, (name, logits) in enumerate(network.scalar_logits(states).items()):
+        truth = data.scalars[rows, i]
+        known = torch.isfinite(truth)
+        if not known.any():
+            continue
+        target = scalar_bin(PROPERTIES[name], truth[known])
+        parts[name] = functional.cross_entropy(logits[known], target)
         total = total + _SCALAR_WEIGHT.get(name, _OTHER_WEIGHT) * parts[name]
-    target = flux_to_internal(true_flux[:, queries]) - tokens.reference[:, None]
+    reference = tokens.reference[:, None]
+    if len(queries):
+        target = flux_to_internal(data.flux[rows][:, queries]) - reference
+        parts["flux"] = _mean_nll(network.flux_head(states.flux), target)
+        total = total + _FLUX_WEIGHT * parts["flux"]
+    for name, patches in states.vectors.items():
+        target = torch.asinh(data.vectors[name][rows] / VECTORS[name].scale)
+        if VECTORS[name].is_flux:
+            target = target - reference
+        parts[name] = _mean_nll(network.vector_heads[name](patches), target)
+        total = total + _VECTOR_WEIGHT * parts[name]
+    parts["total"] = total
+    return total, {k: v.detach() for k, v in parts.items()}
+
+
+def _mean_nll(mixture, target):
+    """Mean negative log likelihood of the targets that are known."""
+    known = torch.isfinite(target)
+    nll = mixture_nll(mixture, torch.where(known, target, torch.zeros_like(target)))
     # Where a galaxy is far fainter in the filter asked than the likelihood resolves, one such
     # galaxy must not outweigh the batch.
-    parts["flux"] = flux_nll(network.flux_head(query_states), target).clamp(max=20.0).mean()
-    parts["total"] = total + _FLUX_WEIGHT * parts["flux"]
-    return parts["total"], {k: v.detach() for k, v in parts.items()}
+    return (nll.clamp(max=20.0) * known).sum() / known.sum().clamp(min=1)
 
 
-def _observe_batch(data, pattern, flux, scalars, noise, rng, generator):
+def _observe_batch(data, rows, pattern, masking, noise, rng, generator):
     """Tokens of a batch observed with the noise of a survey."""
     kinds = ("clean", "no_error", "limits", "noisy")
     chances = np.array([noise.clean, noise.no_error, noise.limits, 0.0])
     chances[3] = 1 - chances.sum()
     kind = rng.choice(kinds, p=chances)
-    given = torch.as_tensor(pattern.filters, device=flux.device)
-    if len(given):
-        photometry = observe(flux[:, given], data.sky[given], noise, kind, generator)
+    exact = rng.random() < noise.exact
+    device = data.flux.device
+    index = torch.as_tensor(pattern.filters, device=device)
+    truth = data.flux[rows][:, index]
+    if len(index):
+        seen = observe(torch.nan_to_num(truth), data.sky[index], noise, kind, generator)
+        photometry = _known_only(truth, seen)
     else:
-        none = flux[:, :0]
-        photometry = none, none, none.to(torch.int8)
-    spherex = None
-    if pattern.spherex:
-        n = len(data.filters)
-        kind = "clean" if kind == "clean" else "noisy"
-        spherex = observe(
-            flux[:, n:], data.sky_spherex, noise, kind, generator, noise.spherex_depth
-        )
-        if rng.random() < 0.3:
-            spherex = drop_channels(spherex, 0.5, generator)
+        photometry = truth, truth, truth.to(torch.int8)
+    vectors = {}
+    for name, stretch in pattern.vectors.items():
+        truth = data.vectors[name][rows]
+        filled = torch.nan_to_num(truth)
+        given = torch.as_tensor(stretch, device=device)
+        if name == "spherex":
+            value, error, state = observe(
+                filled, data.sky_spherex, noise, "noisy" if kind == "limits" else kind,
+                generator, noise.spherex_depth,
+            )  # fmt: skip
+            seen = value, error, torch.where(given, state, MISSING).to(torch.int8)
+        elif name == "spectrum":
+            seen = observe_spectrum(
+                filled, given, noise, "noisy" if kind == "limits" else kind, generator
+            )
+        else:
+            seen = observe_history(filled, given, name, noise, exact, generator)
+        vectors[name] = _known_only(truth, seen)
+        if pattern.lost:
+            vectors[name] = drop_elements(
+                vectors[name], pattern.lost, generator, exactly=masking.scheme == "random"
+            )
     names = list(PROPERTIES)
-    known = {names.index(s): _observe_scalar(scalars, names.index(s), rng, generator)
-             for s in pattern.scalars}  # fmt: skip
-    return tokens_from_arrays(len(flux), photometry, data.shape[given], spherex, known)
+    scalars = {
+        i: _observe_scalar(data.scalars[rows], i, exact, generator)
+        for i in (names.index(s) for s in pattern.scalars)
+    }
+    if masking.scheme == "random":
+        photometry = drop_elements(photometry, pattern.lost, generator, exactly=True)
+        scalars = {
+            i: tuple(
+                x[:, 0]
+                for x in drop_elements(
+                    tuple(x[:, None] for x in scalar), pattern.lost, generator, exactly=True
+                )
+            )
+            for i, scalar in scalars.items()
+        }
+    return tokens_from_arrays(photometry, data.shape[index], vectors, scalars)
 
 
-def _observe_scalar(scalars, index, rng, generator):
+def _known_only(truth, measurement):
+    """The measurement without those values of which the truth is not known."""
+    known = torch.isfinite(truth)
+    value, error, state = measurement
+    return (
+        torch.where(known, value, torch.zeros_like(value)),
+        error,
+        torch.where(known, state, MISSING).to(torch.int8),
+    )
+
+
+def _observe_scalar(scalars, index, exact, generator):
     """A known scalar: exact with unknown error, or with an error of 0.1 to 10% of the range."""
     value = scalars[:, index]
     state = torch.full(value.shape, MEASURED, dtype=torch.int8, device=value.device)
-    if rng.random() < 0.5:
-        return value, torch.full_like(value, float("nan")), state
+    if exact:
+        return _known_only(value, (value, torch.full_like(value, float("nan")), state))
     prop = list(PROPERTIES.values())[index]
     u = torch.rand(value.shape, generator=generator, device=value.device)
     error = (prop.high - prop.low) * 10 ** (-3.0 + 2.0 * u)
     scatter = torch.randn(value.shape, generator=generator, device=value.device)
-    return value + error * scatter, error, state
+    return _known_only(value, (value + error * scatter, error, state))
 
 
 @torch.no_grad()
@@ -296,7 +381,7 @@ def _validate(config, average, data, n_train, masking, noise, device):
     network = Transformer(config).to(device)
     network.load_state_dict(average)
     network.eval()
-    rows = np.arange(n_train, len(data))
+    rows = data.order[n_train:]
     parts = {}
     for k in range(_VALIDATION_BATCHES):
         batch = np.roll(rows, -k * _VALIDATION_ROWS)[:_VALIDATION_ROWS]
@@ -355,10 +440,3 @@ def _under(tensors, prefix):
 def _log(path, line):
     with open(path, "a") as file:
         file.write(json.dumps(line) + "\n")
-
-
-def _provenance(path):
-    import h5py
-
-    with h5py.File(path) as file:
-        return json.loads(file.attrs["provenance"]) | {"galaxies": len(file["train/redshift"])}

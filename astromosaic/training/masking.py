@@ -1,22 +1,32 @@
-"""What is given and what is asked: the hierarchical masking scheme.
+"""What is given and what is asked: the hierarchical masking scheme, on one page.
 
-A batch is masked from the top down, so that it is rectangular and needs no padding:
+A batch is masked from the top down. All that is drawn on levels 1 to 3 is drawn once for the batch,
+so that it is rectangular and needs no padding; level 4 differs from galaxy to galaxy.
 
-1. *Modalities.* Broadband photometry, SPHEREx, or both; some scalars beside them, or alone.
-2. *Cameras.* Of the broadband photometry, which cameras: mostly one, often with a near-infrared
-   companion, sometimes a free mixture of filters.
-3. *Bands.* Of each camera, some bands are lost.
-4. *Channels.* Of SPHEREx, some channels are lost, galaxy by galaxy (`noise.drop_channels`).
+1. *Modalities.* First the light: broadband photometry, SPHEREx, a spectrum, two of them, or none (a
+   "dark" galaxy). Beside it each history and each scalar is given with a chance of its own; dark
+   galaxies have more of them, since they have nothing else.
+2. *Parts of a modality.* Of the broadband photometry, which cameras: mostly one, often with a
+   near-infrared companion, sometimes a free mixture of filters. Of a vector, which stretch: the
+   whole, or what a spectrograph covers, or one half, or any contiguous segment.
+3. *Elements lost to all.* Of each camera, some bands.
+4. *Elements lost to one.* Of each vector, in some batches, single elements of single galaxies, at a
+   rate that is drawn for the batch (`noise.drop_elements`).
 
-All scalars are always asked: their answers cost one token together. Fluxes are asked in a few
-filters, given ones among them.
+Then it is drawn what is asked. All scalars always are: their answers cost one token together.
+Fluxes are asked in a few filters, given ones among them; each vector in a part of the batches,
+whether it was given or not, and always as a whole, so that what was hidden has to be recovered.
+
+The scheme ``"random"`` has none of the hierarchy: every modality is there, and each element, be it
+band, pixel, bin or scalar, is hidden by itself at one rate for the batch. It exists to measure what
+the hierarchy buys (``benchmarks/masking_ablation.py``).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..properties import PROPERTIES
+from ..properties import LOOKBACK_EDGES, PROPERTIES, SPECTRUM_WAVELENGTH, VECTORS
 
 __all__ = ["MaskingModel", "Pattern", "cameras", "draw_pattern"]
 
@@ -32,36 +42,63 @@ _INFRARED = (
 _ALIASES = {"mzls": "bass"}
 
 
+# What spectrographs cover, in micron.
+_SPECTROGRAPHS = ((0.36, 0.98), (0.38, 0.92), (0.36, 1.03), (0.55, 0.97), (0.35, 0.70), (0.9, 2.4))
+# Half of the histories' time: the early and the late half are parted somewhere between these.
+_PARTING_GYR = (0.5, 7.0)
+
+
 @dataclass(frozen=True)
 class MaskingModel:
     """Rates of the scheme; the defaults are those of the bundled weights.
 
     Attributes
     ----------
-    both, spherex_only, scalars_only : float
-        Chances that SPHEREx stands beside broadband photometry, or in its place, and that there is
-        no photometry at all; otherwise broadband photometry stands alone.
-    redshift, scalar : float
-        Chance that the redshift is given, and each other scalar.
+    scheme : {"hierarchical", "random"}
+    broadband, broadband_spherex, spherex, spectrum, broadband_spectrum : float
+        Chances of each kind of light; what is left of 1 are dark galaxies.
+    sfh, mah, redshift, scalar : float
+        Chances that a history, the redshift and each other scalar is given beside light.
+    dark_sfh, dark_mah, dark_redshift, dark_scalar : float
+        The same for dark galaxies.
     infrared, ultraviolet, mixture : float
         Chance that an optical camera has a near-infrared and an ultraviolet companion, and that
         the photometry is a free mixture of filters in place of a camera.
     lost_band : float
         Chance that a band is lost.
+    whole : float
+        Chance that a vector is given as a whole.
+    lost_elements : float
+        Chance that single elements of a vector are lost too.
     queries : int
         Number of fluxes asked.
+    ask_vector, dark_ask_vector : float
+        Chance that a vector is asked, and the same of dark galaxies.
     """
 
-    both: float = 0.12
-    spherex_only: float = 0.07
-    scalars_only: float = 0.02
-    redshift: float = 0.1
-    scalar: float = 0.03
+    scheme: str = "hierarchical"
+    broadband: float = 0.47
+    broadband_spherex: float = 0.13
+    spherex: float = 0.05
+    spectrum: float = 0.12
+    broadband_spectrum: float = 0.06
+    sfh: float = 0.12
+    mah: float = 0.06
+    redshift: float = 0.12
+    scalar: float = 0.05
+    dark_sfh: float = 0.3
+    dark_mah: float = 0.2
+    dark_redshift: float = 0.65
+    dark_scalar: float = 0.35
     infrared: float = 0.3
     ultraviolet: float = 0.05
     mixture: float = 0.08
     lost_band: float = 0.08
+    whole: float = 0.4
+    lost_elements: float = 0.3
     queries: int = 3
+    ask_vector: float = 0.18
+    dark_ask_vector: float = 0.35
 
 
 @dataclass(frozen=True)
@@ -72,16 +109,23 @@ class Pattern:
     ----------
     filters : ndarray of int
         Indices of the given filters.
-    spherex : bool
+    vectors : dict of str to ndarray of bool (length,)
+        The given vectors, and which of their elements are given.
     scalars : tuple of str
+    lost : float
+        Largest fraction of elements lost to single galaxies; of vectors alone in the hierarchical
+        scheme, of everything in the random one, which loses that fraction exactly.
     queries : ndarray of int
         Indices of the filters asked, SPHEREx channels counted after the filters.
+    ask_vectors : tuple of str
     """
 
     filters: np.ndarray
-    spherex: bool
+    vectors: dict
     scalars: tuple
+    lost: float
     queries: np.ndarray
+    ask_vectors: tuple
 
 
 def cameras(filters):
@@ -96,7 +140,7 @@ def cameras(filters):
     return groups
 
 
-def draw_pattern(groups, n_filters, model, rng):
+def draw_pattern(groups, n_filters, available, model, rng):
     """Draw what one batch is given and asked.
 
     Parameters
@@ -105,36 +149,120 @@ def draw_pattern(groups, n_filters, model, rng):
         From `cameras`.
     n_filters : int
         Number of filters; 102 SPHEREx channels follow.
+    available : sequence of str
+        The vectors that the training data have.
     model : MaskingModel
     rng : numpy.random.Generator
+
+    Returns
+    -------
+    Pattern
     """
-    u = rng.random()
-    spherex = u < model.both + model.spherex_only
-    broadband = u < model.both or u >= model.both + model.spherex_only + model.scalars_only
+    names = [name for name in VECTORS if name in available]
+    if model.scheme == "random":
+        return Pattern(
+            np.arange(n_filters), {name: np.ones(VECTORS[name].length, bool) for name in names},
+            tuple(PROPERTIES), rng.random(), _draw_queries((), n_filters, names, model, rng),
+            _draw_asked(names, model.ask_vector, rng),
+        )  # fmt: skip
+    broadband, vectors = _draw_light(n_filters, names, model, rng)
+    dark = not (broadband or vectors)
+    chance = {
+        "sfh": model.dark_sfh if dark else model.sfh,
+        "mah": model.dark_mah if dark else model.mah,
+    }
+    vectors += [name for name in chance if name in names and rng.random() < chance[name]]
+    scalar = model.dark_scalar if dark else model.scalar
+    redshift = model.dark_redshift if dark else model.redshift
     scalars = tuple(
-        name
-        for name in PROPERTIES
-        if rng.random() < (model.redshift if name == "redshift" else model.scalar)
+        name for name in PROPERTIES if rng.random() < (redshift if name == "redshift" else scalar)
     )
-    if not (spherex or broadband or scalars):
+    if not (broadband or vectors or scalars):
         scalars = ("redshift",)
     given = _draw_filters(groups, n_filters, model, rng) if broadband else np.zeros(0, int)
-    asked = rng.integers(n_filters + 102 if rng.random() < 0.5 else n_filters, size=model.queries)
+    return Pattern(
+        filters=given,
+        vectors={name: _draw_stretch(name, model, rng) for name in vectors},
+        scalars=scalars,
+        lost=0.7 * rng.random() if rng.random() < model.lost_elements else 0.0,
+        queries=_draw_queries(given, n_filters, names, model, rng),
+        ask_vectors=_draw_asked(names, model.dark_ask_vector if dark else model.ask_vector, rng),
+    )
+
+
+def _draw_light(n_filters, available, model, rng):
+    """Whether there is broadband photometry, and which flux vectors are given."""
+    kinds = {
+        (True, ()): model.broadband,
+        (True, ("spherex",)): model.broadband_spherex,
+        (False, ("spherex",)): model.spherex,
+        (False, ("spectrum",)): model.spectrum,
+        (True, ("spectrum",)): model.broadband_spectrum,
+    }
+    # What the data do not have cannot be given; the chance of dark galaxies stays what it is.
+    light = sum(kinds.values())
+    kinds = {
+        (broadband, vectors): chance
+        for (broadband, vectors), chance in kinds.items()
+        if (n_filters or not broadband) and set(vectors) <= set(available)
+    }
+    scale = light / sum(kinds.values()) if kinds else 0.0
+    u = rng.random()
+    for (broadband, vectors), chance in kinds.items():
+        u -= scale * chance
+        if u < 0:
+            return broadband, list(vectors)
+    return False, []
+
+
+def _draw_stretch(name, model, rng):
+    """Which elements of a vector are given to the batch."""
+    length = VECTORS[name].length
+    if rng.random() < model.whole:
+        return np.ones(length, bool)
+    index = np.arange(length)
+    kind = rng.integers(3)
+    if kind == 0 and name == "spectrum":
+        low, high = _SPECTROGRAPHS[rng.integers(len(_SPECTROGRAPHS))]
+        return (SPECTRUM_WAVELENGTH > low) & (SPECTRUM_WAVELENGTH < high)
+    if kind <= 1:
+        if VECTORS[name].axis == "lookback_time":
+            low, high = np.log(_PARTING_GYR)
+            parting = np.searchsorted(LOOKBACK_EDGES, np.exp(rng.uniform(low, high)))
+        else:
+            parting = int(rng.uniform(0.3, 0.7) * length)
+        return index < parting if rng.random() < 0.5 else index >= parting
+    # Segments of all sizes, down to a few elements.
+    size = max(int(length * 10 ** rng.uniform(-1.3, 0.0)), 3)
+    first = rng.integers(length - size + 1)
+    return (index >= first) & (index < first + size)
+
+
+def _draw_queries(given, n_filters, available, model, rng):
+    """Indices of the filters asked."""
+    channels = 102 if "spherex" in available else 0
+    if not n_filters + channels:
+        return np.zeros(0, int)
+    most = n_filters + channels if rng.random() < 0.5 or not n_filters else n_filters
+    asked = rng.integers(most, size=model.queries)
     if len(given) and model.queries > 1:
         asked[0] = rng.choice(given)
-    return Pattern(given, spherex, scalars, asked)
+    return asked
+
+
+def _draw_asked(available, chance, rng):
+    return tuple(name for name in available if rng.random() < chance)
 
 
 def _draw_filters(groups, n_filters, model, rng):
     if rng.random() < model.mixture:
-        return np.sort(
-            rng.choice(n_filters, size=min(rng.integers(2, 12), n_filters), replace=False)
-        )
-    optical = [c for c in _OPTICAL if c in groups]
-    chance = np.array([_OPTICAL[c] for c in optical], float)
+        size = min(rng.integers(2, 12), n_filters)
+        return np.sort(rng.choice(n_filters, size=size, replace=False))
+    optical = [c for c in _OPTICAL if c in groups] or list(groups)
+    chance = np.array([_OPTICAL.get(c, 1.0) for c in optical], float)
     chosen = [rng.choice(optical, p=chance / chance.sum())]
     if rng.random() < model.infrared:
-        infrared = [c for c in _INFRARED if c in groups]
+        infrared = [c for c in _INFRARED if c in groups and c not in chosen]
         chosen += list(
             rng.choice(infrared, size=min(rng.integers(1, 3), len(infrared)), replace=False)
         )

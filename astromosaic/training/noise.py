@@ -11,8 +11,18 @@ import numpy as np
 import torch
 
 from ..galaxies import LIMIT, MEASURED, MISSING
+from ..properties import SPECTRUM_WAVELENGTH, VECTORS
 
-__all__ = ["LSST_10_YEAR", "NoiseModel", "depth_nanojansky", "observe", "spherex_depth"]
+__all__ = [
+    "LSST_10_YEAR",
+    "NoiseModel",
+    "depth_nanojansky",
+    "drop_elements",
+    "observe",
+    "observe_history",
+    "observe_spectrum",
+    "spherex_depth",
+]
 
 #: Five-sigma point-source depths of LSST after ten years, AB (photerr 1.6.0; Ivezic et al. 2019).
 LSST_10_YEAR = {"u": 25.70, "g": 26.92, "r": 27.06, "i": 26.51, "z": 25.78, "y": 24.86}
@@ -75,6 +85,15 @@ class NoiseModel:
         Fractions of batches without noise, without errors, and with limits for non-detections.
     spherex_depth : tuple of float
         Depth relative to SPHEREx's all-sky survey in magnitudes; deep fields are at about 2.
+    spectrum : tuple of float
+        Signal to noise of a spectrum in its median pixel of R = 400, log-uniform per galaxy.
+    calibration : tuple of float
+        Size of the unstated error of a spectrum's flux calibration, log-uniform per galaxy: of its
+        level (as by the aperture), and half as much of its slope and curvature.
+    history : tuple of float
+        Stated relative error of histories, log-uniform per galaxy.
+    exact : float
+        Fraction of the batches in which histories and scalars are exact, without errors.
     """
 
     depth: tuple = (-5.5, 2.5)
@@ -83,10 +102,14 @@ class NoiseModel:
     floor: tuple = (2e-3, 3e-2)
     unstated: tuple = (1e-2, 1e-1)
     underestimate: float = 0.3
-    clean: float = 0.12
+    clean: float = 0.2
     no_error: float = 0.06
     limits: float = 0.08
-    spherex_depth: tuple = (-0.5, 5.0)
+    spherex_depth: tuple = (-0.5, 4.0)
+    spectrum: tuple = (0.5, 100.0)
+    calibration: tuple = (1e-2, 0.2)
+    history: tuple = (1e-2, 0.7)
+    exact: float = 0.5
 
 
 def observe(flux, sky, model, kind, generator, forced_depth=None):
@@ -111,14 +134,7 @@ def observe(flux, sky, model, kind, generator, forced_depth=None):
         Value, error, state.
     """
     n, f = flux.shape
-
-    def normal(*shape):
-        return torch.randn(shape, generator=generator, device=flux.device)
-
-    def log_uniform(low, high):
-        u = torch.rand((n, 1), generator=generator, device=flux.device)
-        return low * (high / low) ** u
-
+    normal, log_uniform = _draws(n, generator, flux.device)
     state = torch.full((n, f), MEASURED, dtype=torch.int8, device=flux.device)
     if kind == "clean":
         error = flux.abs() * log_uniform(1e-4, 2e-3) + sky * 1e-3
@@ -133,10 +149,12 @@ def observe(flux, sky, model, kind, generator, forced_depth=None):
         low = torch.clamp(needed, low, high)
     offset = low + u * (high - low)
     noise = sky * 10 ** (-0.4 * (offset + model.depth_scatter * normal(n, f)))
-    stated = torch.sqrt(noise**2 + (log_uniform(*model.floor) * flux) ** 2)
-    true = stated * torch.exp(model.underestimate * normal(n, 1))
+    floor = log_uniform(*model.floor)
+    true = torch.hypot(noise, floor * flux) * torch.exp(model.underestimate * normal(n, 1))
     unstated = log_uniform(*model.unstated) * normal(n, f)
     value = flux * torch.exp(unstated) + true * normal(n, f)
+    # What is stated follows from what is seen: the truth must not show in the errors.
+    stated = torch.hypot(noise, floor * value)
     if kind == "no_error":
         return value, torch.full_like(stated, float("nan")), state
     if kind == "limits":
@@ -150,9 +168,102 @@ def observe(flux, sky, model, kind, generator, forced_depth=None):
     return value, stated, state
 
 
-def drop_channels(measurement, fraction, generator):
-    """Make a random fraction of the values missing, a different one for each galaxy."""
+def observe_spectrum(flux, given, model, kind, generator):
+    """Observe spectra.
+
+    Parameters
+    ----------
+    flux : Tensor (n, pixels)
+        Noiseless spectra in nJy.
+    given : Tensor of bool (pixels,)
+        The pixels that the spectrograph covers.
+    model : NoiseModel
+    kind : {"noisy", "clean", "no_error"}
+    generator : torch.Generator
+
+    Returns
+    -------
+    tuple of Tensor (n, pixels)
+        Value, error, state.
+    """
+    n, f = flux.shape
+    normal, log_uniform = _draws(n, generator, flux.device)
+    state = torch.where(given, MEASURED, MISSING).to(torch.int8).expand(n, f)
+    level = flux[:, given].median(dim=1, keepdim=True).values.clamp(min=1.0)
+    if kind == "clean":
+        error = 1e-3 * (flux.abs() + level)
+        return flux + error * normal(n, f), error, state
+    x = torch.as_tensor(SPECTRUM_WAVELENGTH, dtype=flux.dtype, device=flux.device).log()
+    inside = x[given]
+    x = (2 * (x - inside.min()) / (inside.max() - inside.min()).clamp(min=1e-3) - 1).clamp(-1, 1)
+    # Noise varies slowly along the spectrum, and from pixel to pixel with the sky's lines.
+    slow = torch.exp(0.4 * normal(n, 1) * x + 0.3 * normal(n, 1) * torch.cos(np.pi * x))
+    stated = level / log_uniform(*model.spectrum) * slow * torch.exp(0.2 * normal(n, f).abs())
+    true = stated * torch.exp(model.underestimate * normal(n, 1))
+    size = log_uniform(*model.calibration)
+    calibration = size * (normal(n, 1) + 0.5 * normal(n, 1) * x + 0.5 * normal(n, 1) * x**2)
+    value = flux * torch.exp(calibration) + true * normal(n, f)
+    return value, torch.full_like(stated, float("nan")) if kind == "no_error" else stated, state
+
+
+def _draws(n, generator, device):
+    """Functions that draw normal numbers, and one log-uniform number for each of n galaxies."""
+
+    def normal(*shape):
+        return torch.randn(shape, generator=generator, device=device)
+
+    def log_uniform(low, high):
+        u = torch.rand((n, 1), generator=generator, device=device)
+        return low * (high / low) ** u
+
+    return normal, log_uniform
+
+
+def observe_history(values, given, name, model, exact, generator):
+    """Histories as they are given: exact without errors, or with errors stated.
+
+    Parameters
+    ----------
+    values : Tensor (n, bins)
+        True values.
+    given : Tensor of bool (bins,)
+    name : str
+        The vector.
+    model : NoiseModel
+    exact : bool
+    generator : torch.Generator
+
+    Returns
+    -------
+    tuple of Tensor (n, bins)
+        Value, error, state.
+    """
+    state = torch.where(given, MEASURED, MISSING).to(torch.int8).expand(values.shape)
+    # Bins that begin before the Big Bang hold zero; half of those who give them leave them out.
+    leave_out = torch.rand((len(values), 1), generator=generator, device=values.device) < 0.5
+    state = torch.where(leave_out & (values <= 0), MISSING, state).to(torch.int8)
+    if exact:
+        return values, torch.full_like(values, float("nan")), state
+    normal, log_uniform = _draws(len(values), generator, values.device)
+    relative = log_uniform(*model.history)
+    value = values * torch.exp(relative * normal(*values.shape))
+    return value, relative * (value + VECTORS[name].scale), state
+
+
+def drop_elements(measurement, fraction, generator, exactly=False):
+    """Make elements missing at random, different ones for each galaxy.
+
+    Parameters
+    ----------
+    measurement : tuple of Tensor (n, k)
+        Value, error, state.
+    fraction : float
+        Fraction lost; for each galaxy one between zero and this, unless `exactly`.
+    generator : torch.Generator
+    exactly : bool
+    """
     value, error, state = measurement
-    u = torch.rand((len(value), 1), generator=generator, device=value.device) * fraction
-    lost = torch.rand(value.shape, generator=generator, device=value.device) < u
+    u = torch.rand((len(value), 1), generator=generator, device=value.device)
+    rate = fraction if exactly else u * fraction
+    lost = torch.rand(value.shape, generator=generator, device=value.device) < rate
     return value, error, torch.where(lost, MISSING, state).to(torch.int8)
