@@ -1,9 +1,11 @@
 """Training: it learns, it resumes exactly, its noise is what it says."""
 
 import json
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -50,6 +52,28 @@ def test_training_that_was_killed_ends_with_the_same_weights(toy_mocks, tmp_path
     a, b = load_weights(whole)[0].state_dict(), load_weights(killed)[0].state_dict()
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert not checkpoint.exists()
+
+
+def test_two_processes_train_as_one(toy_mocks, tmp_path):
+    alone, both = tmp_path / "alone.safetensors", tmp_path / "both.safetensors"
+    script = tmp_path / "run.py"
+    script.write_text(
+        "from astromosaic.training.loop import train\n"
+        "from astromosaic.tests.test_training import SMALL\n"
+        f"train([{str(toy_mocks)!r}], {str(both)!r}, steps=8, **SMALL)\n"
+    )
+    launch = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    root = str(Path(__file__).parents[2])  # of the package, where it is not installed
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root}
+    subprocess.run([sys.executable, "-m", *launch], check=True, timeout=300, env=environment)
+    train([toy_mocks], alone, steps=8, **SMALL)
+    a, b = (load_weights(path)[0].state_dict() for path in (alone, both))
+    off = torch.cat([(a[name] - b[name]).abs().reshape(-1) for name in a])
+    # A step moves a weight by a thousandth, and where the gradient is no more than rounding in a
+    # direction of its own.
+    assert off.mean() < 1e-5
+    assert off.max() < 3e-3
+    assert not Path(f"{both}.checkpoint").exists()
 
 
 def test_a_kill_between_the_last_checkpoint_and_the_end_does_no_harm(

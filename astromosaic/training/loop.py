@@ -20,9 +20,9 @@ from ..filters import list_filters
 from ..galaxies import MEASURED, MISSING
 from ..model.heads import mixture_nll, scalar_bin
 from ..model.transformer import ModelConfig, Transformer
-from ..model.weights import find_device, load_weights, save_weights
+from ..model.weights import load_weights, save_weights
 from ..properties import PROPERTIES, VECTORS
-from ..tokens import flux_to_internal, shape_features, tokens_from_arrays
+from ..tokens import EXACT, flux_to_internal, shape_features, tokens_from_arrays
 from .data import combine, read_training_set
 from .masking import MaskingModel, cameras, draw_pattern
 from .noise import (
@@ -34,15 +34,21 @@ from .noise import (
     observe_spectrum,
     spherex_depth,
 )
+from .processes import Processes
 
 __all__ = ["TrainingData", "train"]
 
 _SCALAR_WEIGHT = {"redshift": 1.0}
-_OTHER_WEIGHT = 0.25
+_OTHER_WEIGHT = 0.5
 _FLUX_WEIGHT = 0.15
-_VECTOR_WEIGHT = 0.3
+_VECTOR_WEIGHT = 1.0
 _EMA_DECAY = 0.999
+# Patterns of masking in a step, each for its share of the galaxies. The gradients of patterns
+# differ more than those of galaxies do: with one pattern in a step far more steps are needed.
+_PATTERNS = 8
 _VALIDATION_BATCHES, _VALIDATION_ROWS = 48, 256
+# How the tensors of the optimizers are called in a checkpoint.
+_OPTIMIZERS = ("muon", "adam")
 
 
 class TrainingData:
@@ -111,9 +117,10 @@ def train(
         Safetensors file to write; ``output + ".checkpoint"`` is kept beside it until the end, and
         ``output + ".log"`` has one line of JSON for each checkpoint.
     steps, batch_size, learning_rate, seed
-        Length, and the usual meanings; the rate falls to zero as a cosine.
+        Length, and the usual meanings; the rate falls to zero as a cosine. A step masks its
+        galaxies in eight ways, an equal share in each.
     device : str
-        ``cpu`` or ``cuda``.
+        ``cpu`` or ``cuda``. Under ``torchrun`` each process has a device of its own.
     config, masking, noise : ModelConfig, MaskingModel, NoiseModel, optional
     initial : str or Path, optional
         Weights to start from, in place of random ones; the model card will tell of both trainings.
@@ -142,7 +149,8 @@ def train(
         raise FileNotFoundError(
             f"there is no folder {output.resolve().parent} to write {output} to"
         )
-    device = find_device(device)
+    processes = Processes.join(device)
+    device = processes.device
     config, masking = config or ModelConfig(), masking or MaskingModel()
     noise = noise or NoiseModel()
     data = TrainingData(mocks, device, limit)
@@ -151,6 +159,8 @@ def train(
             "the galaxies have neither photometry nor known properties: there is nothing to ask"
         )
     n_train = len(data) - validation
+    if batch_size < _PATTERNS:
+        raise ValueError(f"batch_size must be {_PATTERNS} or more, one galaxy for each masking")
     if n_train < batch_size:
         raise ValueError(f"{len(data)} galaxies are too few: {validation} are kept for validation")
     settings = {
@@ -170,35 +180,38 @@ def train(
             "model": config.to_dict(), "initial": start_checksum, "before": before["training"],
         }  # fmt: skip
     average = {k: v.detach().clone() for k, v in network.named_parameters()}
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01
-    )
-    start = _resume(checkpoint, network, average, optimizer, settings, device)
+    optimizers = _optimizers(network, learning_rate)
+    start = _resume(checkpoint, network, average, optimizers, settings, device)
     end = steps if stop_after is None else min(steps, start + stop_after)
     began, losses, validated = time.monotonic(), {}, None
-    with tqdm(total=steps, initial=start, unit="step", disable=not progress) as bar:
+    quiet = not (progress and processes.first)
+    with tqdm(total=steps, initial=start, unit="step", disable=quiet) as bar:
         for step in range(start, end):
-            for group in optimizer.param_groups:
+            for group in (g for o in optimizers for g in o.param_groups):
                 group["lr"] = learning_rate * _schedule(step, steps)
-            rng = np.random.default_rng([seed, step])
             rows = data.order[_rows(step, batch_size, n_train, seed)]
-            loss, parts = _loss(network, data, rows, masking, noise, rng)
-            optimizer.zero_grad()
-            loss.backward()
+            streams = np.random.default_rng([seed, step]).spawn(_PATTERNS)
+            shares = list(zip(np.array_split(rows, _PATTERNS), streams, strict=True))
+            network.zero_grad()
+            for share, rng in shares[processes.rank :: processes.number]:
+                loss, parts = _loss(network, data, share, masking, noise, rng)
+                (loss * (len(share) / len(rows))).backward()
+                for name, value in parts.items():
+                    losses.setdefault(name, []).append(float(value))
+            processes.sum_gradients(network)
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
             decay = min(_EMA_DECAY, (1 + step) / (10 + step))
             with torch.no_grad():
                 parameters = dict(network.named_parameters())
                 torch._foreach_lerp_(
                     list(average.values()), [parameters[k] for k in average], 1 - decay
                 )
-            for name, value in parts.items():
-                losses.setdefault(name, []).append(float(value))
             bar.update()
             done = step + 1
-            if done % checkpoint_every == 0 or done == end:
-                _checkpoint(checkpoint, done, network, average, optimizer, settings)
+            if processes.first and (done % checkpoint_every == 0 or done == end):
+                _checkpoint(checkpoint, done, network, average, optimizers, settings)
                 line = {"step": done, "seconds": round(time.monotonic() - began, 1)}
                 line["train"] = {k: round(float(np.mean(v)), 4) for k, v in losses.items()}
                 validated = _validate(config, average, data, n_train, masking, noise, device)
@@ -206,10 +219,20 @@ def train(
                 losses = {}
                 _log(f"{output}.log", line)
                 bar.set_postfix(validated | {"train": line["train"]["total"]})
+    processes.wait()
     if end < steps:
         return None
+    if processes.first:
+        _finish(output, checkpoint, config, average, data, n_train, settings, validated)
+    processes.wait()
+    return output
+
+
+def _finish(output, checkpoint, config, average, data, n_train, settings, validated):
+    """Write the weights, with their model card, in place of the checkpoint."""
     if validated is None:  # killed between the last checkpoint and the end
-        validated = _validate(config, average, data, n_train, masking, noise, device)
+        masking, noise = MaskingModel(**settings["masking"]), NoiseModel(**settings["noise"])
+        validated = _validate(config, average, data, n_train, masking, noise, data.flux.device)
     final = Transformer(config)
     final.load_state_dict({k: v.cpu() for k, v in average.items()})
     mean_flux = flux_to_internal(data.flux[data.order[:n_train]].nanmean(dim=1))
@@ -222,7 +245,18 @@ def train(
     }  # fmt: skip
     save_weights(output, final, card)
     checkpoint.unlink()
-    return output
+
+
+def _optimizers(network, learning_rate):
+    """Muon (Jordan 2024) for the matrices of the blocks, AdamW for everything else."""
+    matrices = [p for p in network.blocks.parameters() if p.ndim == 2]
+    taken = {id(p) for p in matrices}
+    others = [p for p in network.parameters() if id(p) not in taken]
+    decay = {"lr": learning_rate, "weight_decay": 0.01}
+    return (
+        torch.optim.Muon(matrices, momentum=0.95, adjust_lr_fn="match_rms_adamw", **decay),
+        torch.optim.AdamW(others, betas=(0.9, 0.98), **decay),
+    )
 
 
 def _schedule(step, steps, warmup=400):
@@ -262,7 +296,8 @@ def _loss(network, data, rows, masking, noise, rng):
     tokens = _observe_batch(data, rows, pattern, masking, noise, noise_rng, generator)
     queries = torch.as_tensor(pattern.queries, device=device)
     states = network(tokens, data.shape[queries], pattern.ask_vectors)
-    parts, total = {}, 0.0
+    # Of a share of which nothing that is asked is known the loss is zero, and so is its gradient.
+    parts, total = {}, 0.0 * states.galaxy.sum()
     for i, (name, logits) in enumerate(network.scalar_logits(states).items()):
         truth = data.scalars[rows, i]
         known = torch.isfinite(truth)
@@ -370,7 +405,7 @@ def _observe_scalar(scalars, index, exact, generator):
         return _known_only(value, (value, torch.full_like(value, float("nan")), state))
     prop = list(PROPERTIES.values())[index]
     u = torch.rand(value.shape, generator=generator, device=value.device)
-    error = (prop.high - prop.low) * 10 ** (-3.0 + 2.0 * u)
+    error = (prop.high - prop.low) * EXACT * 10 ** (2.0 * u)
     scatter = torch.randn(value.shape, generator=generator, device=value.device)
     return _known_only(value, (value + error * scatter, error, state))
 
@@ -391,13 +426,14 @@ def _validate(config, average, data, n_train, masking, noise, device):
     return {name: round(float(np.mean(v)), 4) for name, v in parts.items()}
 
 
-def _checkpoint(path, step, network, average, optimizer, settings):
+def _checkpoint(path, step, network, average, optimizers, settings):
     from safetensors.torch import save_file
 
     tensors = {f"network.{k}": v.detach() for k, v in network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.items()}
-    for i, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{i}.{k}": v for k, v in state.items()}
+    for name, optimizer in zip(_OPTIMIZERS, optimizers, strict=True):
+        for i, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"{name}.{i}.{k}": v for k, v in state.items()}
     temporary = Path(f"{path}.tmp")
     save_file(
         {k: v.contiguous() for k, v in tensors.items()}, temporary,
@@ -406,7 +442,7 @@ def _checkpoint(path, step, network, average, optimizer, settings):
     os.replace(temporary, path)
 
 
-def _resume(path, network, average, optimizer, settings, device):
+def _resume(path, network, average, optimizers, settings, device):
     """Load a checkpoint, if there is one; the number of steps done."""
     from safetensors import safe_open
     from safetensors.torch import load_file
@@ -424,12 +460,13 @@ def _resume(path, network, average, optimizer, settings, device):
     network.load_state_dict(_under(tensors, "network."))
     for name, value in _under(tensors, "average.").items():
         average[name].copy_(value)
-    adam = {}
-    for name, value in _under(tensors, "adam.").items():
-        index, key = name.split(".", 1)
-        adam.setdefault(int(index), {})[key] = value
-    state = optimizer.state_dict()
-    optimizer.load_state_dict({"state": adam, "param_groups": state["param_groups"]})
+    for optimizer_name, optimizer in zip(_OPTIMIZERS, optimizers, strict=True):
+        state = {}
+        for name, value in _under(tensors, f"{optimizer_name}.").items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = value
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
     return int(metadata["step"])
 
 

@@ -1,7 +1,8 @@
 """What is given and what is asked: the hierarchical masking scheme, on one page.
 
-A batch is masked from the top down. All that is drawn on levels 1 to 3 is drawn once for the batch,
-so that it is rectangular and needs no padding; level 4 differs from galaxy to galaxy.
+A step of training sees several small batches, each masked in its own way from the top down. All
+that is drawn on levels 1 to 3 is drawn once for the batch, so that it is rectangular and needs no
+padding; level 4 differs from galaxy to galaxy.
 
 1. *Modalities.* First the light: broadband photometry, SPHEREx, a spectrum, two of them, or none (a
    "dark" galaxy). Beside it each history and each scalar is given with a chance of its own; dark
@@ -77,16 +78,16 @@ class MaskingModel:
     """
 
     scheme: str = "hierarchical"
-    broadband: float = 0.47
-    broadband_spherex: float = 0.13
+    broadband: float = 0.42
+    broadband_spherex: float = 0.12
     spherex: float = 0.05
-    spectrum: float = 0.12
+    spectrum: float = 0.11
     broadband_spectrum: float = 0.06
-    sfh: float = 0.12
-    mah: float = 0.06
+    sfh: float = 0.25
+    mah: float = 0.08
     redshift: float = 0.12
     scalar: float = 0.05
-    dark_sfh: float = 0.3
+    dark_sfh: float = 0.45
     dark_mah: float = 0.2
     dark_redshift: float = 0.65
     dark_scalar: float = 0.35
@@ -97,8 +98,8 @@ class MaskingModel:
     whole: float = 0.4
     lost_elements: float = 0.3
     queries: int = 3
-    ask_vector: float = 0.18
-    dark_ask_vector: float = 0.35
+    ask_vector: float = 0.35
+    dark_ask_vector: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,9 @@ class NoiseModel:
         Scatter of ln(true error / stated error) per galaxy.
     clean, no_error, limits : float
         Fractions of batches without noise, without errors, and with limits for non-detections.
+    shallow : float
+        Where there are limits, the fraction of bands that are shallower than the others, by a half
+        normal scatter of 1.5 magnitudes, as where surveys of all depths are put together.
     spherex_depth : tuple of float
         Depth relative to SPHEREx's all-sky survey in magnitudes; deep fields are at about 2.
     spectrum : tuple of float
@@ -104,7 +107,8 @@ class NoiseModel:
     underestimate: float = 0.3
     clean: float = 0.2
     no_error: float = 0.06
-    limits: float = 0.08
+    limits: float = 0.12
+    shallow: float = 0.4
     spherex_depth: tuple = (-0.5, 4.0)
     spectrum: tuple = (0.5, 100.0)
     calibration: tuple = (1e-2, 0.2)
@@ -149,6 +153,9 @@ def observe(flux, sky, model, kind, generator, forced_depth=None):
         low = torch.clamp(needed, low, high)
     offset = low + u * (high - low)
     noise = sky * 10 ** (-0.4 * (offset + model.depth_scatter * normal(n, f)))
+    if kind == "limits":
+        u = torch.rand((n, f), generator=generator, device=flux.device)
+        noise = noise * 10 ** (0.4 * 1.5 * (u < model.shallow) * normal(n, f).abs())
     floor = log_uniform(*model.floor)
     true = torch.hypot(noise, floor * flux) * torch.exp(model.underestimate * normal(n, 1))
     unstated = log_uniform(*model.unstated) * normal(n, f)
