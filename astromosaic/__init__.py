@@ -5,7 +5,7 @@ try:
 except ImportError:  # run from a source tree that was never installed
     __version__ = "0.1.dev0"
 
-__all__ = ["Posterior", "__version__", "load_model", "predict"]
+__all__ = ["Posterior", "__version__", "inspect", "load_model", "predict"]
 
 
 def predict(
@@ -29,7 +29,8 @@ def predict(
         What a column is, where its name does not say so: ``{"mag_u": "cfht_megacam_us_9301"}``;
         None as the value leaves a column out.
     samples : int
-        With ``samples=n`` the result has a column ``q_samples`` of n draws for each query.
+        With ``samples=n`` the result has a column ``q_samples`` of n draws for each query; the k-th
+        draws of all queries belong together.
     spectrum : `~specutils.Spectrum`, optional
         Spectra of the galaxies of a table, one for each row.
     lookback_time : `~astropy.units.Quantity` or dict of them, optional
@@ -37,11 +38,11 @@ def predict(
         galaxy's own redshift; a dict gives one for each column. Not needed where the column's or
         the table's meta has it.
     **options
-        ``seed`` and ``progress``: see `astromosaic.inference.Model.predict`.
+        ``seed``, ``check`` and ``progress``: see `astromosaic.inference.Model.predict`.
 
     Returns
     -------
-    `~astropy.table.QTable` or `~specutils.Spectrum`
+    `~astromosaic.results.ResultTable`, which is a QTable, or `~specutils.Spectrum`
         For each query q its median ``q``, the 68% interval ``q_lo`` to ``q_hi``, and ``flag``; one
         row for each row of the input, in the same order. The query ``"spectrum"`` alone gives a
         Spectrum with its uncertainty, one object for all rows.
@@ -79,9 +80,13 @@ def load_model(path=None, device="cpu"):
 
 
 def __getattr__(name):
-    # The posterior needs numpy only, but is seldom needed by name.
+    # Seldom needed by name: looked up when asked for.
     if name == "Posterior":
         from .posterior import Posterior
 
         return Posterior
+    if name == "inspect":
+        from .catalog.inspection import inspect_table
+
+        return inspect_table
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,10 @@ cannot be understood, 130 if interrupted.
 import argparse
 import json
 import os
+import re
 import sys
 import textwrap
+import warnings
 
 __all__ = ["main"]
 
@@ -22,6 +24,7 @@ EXAMPLES = """\
 examples:
   astromosaic predict galaxies.fits --query redshift,stellar_mass --output answers.ecsv
   astromosaic predict cat.parquet --query mag_hsc_y --columns mag_u=cfht_u --output y.fits
+  astromosaic inspect galaxies.fits
   astromosaic info
   astromosaic evaluate photoz --data spectroscopic.fits
 
@@ -52,6 +55,17 @@ examples:
   astromosaic predict cat.ecsv --query stellar_mass --output out.ecsv \\
       --columns mag_u=cfht_u,magerr_u=cfht_u_err,zphot_old=none"""
 
+INSPECT = """\
+Show how 'astromosaic predict' would read a table: what each column holds, its unit and who says
+so, its errors, how many values are measured, upper limits or missing; which columns are not read,
+and why; and what to give as --columns where names do not tell. What is wrong with a column is
+shown beside it; nothing is predicted."""
+
+INSPECT_EXAMPLES = """\
+examples:
+  astromosaic inspect galaxies.fits
+  astromosaic inspect cat.ecsv --columns mag_u=cfht_u,magerr_u=cfht_u_err,zphot_old=none"""
+
 SIMULATE = """\
 Simulate a training and a test set of galaxies, with noiseless fluxes in many filters.
 
@@ -63,6 +77,19 @@ Train a model on simulated galaxies.
 
 Progress is kept beside the output: the same command given again after an interruption goes on from
 there, with the same result."""
+
+FINETUNE = """\
+Adapt the model to galaxies of which the redshift, or another property, is known for true.
+
+The weights that are written answer as before, but for what was learned; how much the other answers
+moved on galaxies that were not learned from is printed, and part of the model card. They are used
+with --weights. From 50 labels to 50,000 it takes minutes."""
+
+FINETUNE_EXAMPLES = """\
+examples:
+  astromosaic finetune spectroscopic.fits --labels z_spec --output mine.safetensors
+  astromosaic predict galaxies.fits --query redshift --weights mine.safetensors --output z.fits
+  astromosaic finetune cat.ecsv --labels redshift=zspec,stellar_mass=mass --output m.safetensors"""
 
 EVALUATE_PHOTOZ = """\
 Compare predicted redshifts with the spectroscopic redshifts of the same table: NMAD, bias, outlier
@@ -96,6 +123,7 @@ EXTRAS = {
     "diffsky": "simulate",
     "jax": "simulate",
     "matplotlib": "plot",
+    "qp": "qp",
     "sklearn": "evaluate",
 }
 
@@ -114,6 +142,7 @@ def main(argv=None):
         The exit code.
     """
     args = _parser().parse_args(argv)
+    warnings.formatwarning = lambda message, *_, **__: f"astromosaic: warning: {message}\n"
     try:
         args.run(args)
         sys.stdout.flush()
@@ -147,12 +176,14 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"astromosaic {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_predict(commands)
+    _add_inspect(commands)
     _add_plot(commands)
     _add_info(commands)
     _add_evaluate(commands)
     _add_simulate(commands)
     _add_diagnose(commands)
     _add_train(commands)
+    _add_finetune(commands)
     return parser
 
 
@@ -195,6 +226,11 @@ def _add_predict(commands):
         metavar="N",
         help="also write N draws from the posterior of each query, in columns Q_samples",
     )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="also look for galaxies whose bands disagree with each other: bit 8 of the flag",
+    )
     _add_weights(parser)
     _add_device(parser)
 
@@ -212,6 +248,7 @@ def _predict(args):
         columns=args.columns,
         samples=args.samples,
         spectrum=spectrum,
+        check=args.check,
         progress=True,
     )
     write_catalog(result, args.output, overwrite=args.overwrite)
@@ -292,6 +329,27 @@ def _masked(column):
     mask = np.broadcast_to(getattr(column, "mask", False), column.shape)
     values = getattr(column, "unmasked", column)
     return np.ma.array(np.asarray(values, dtype=float), mask=mask)
+
+
+def _add_inspect(commands):
+    parser = _command(
+        commands,
+        "inspect",
+        _inspect,
+        "show what would be read from each column of a table",
+        INSPECT,
+        INSPECT_EXAMPLES,
+    )
+    parser.add_argument("input", metavar="FILE", help="the table of galaxies")
+    _add_columns(parser)
+
+
+def _inspect(args):
+    from .catalog.inspection import format_inspection, inspect_table
+    from .io import read_catalog
+
+    inspection = inspect_table(read_catalog(args.input), args.columns)
+    print(format_inspection(inspection, command_line=True))
 
 
 def _add_plot(commands):
@@ -560,14 +618,87 @@ def _train(args):
     print(f"written to {args.output}")
 
 
+def _add_finetune(commands):
+    parser = _command(
+        commands,
+        "finetune",
+        _finetune,
+        "adapt the model to galaxies with known redshifts",
+        FINETUNE,
+        FINETUNE_EXAMPLES,
+    )
+    parser.add_argument("input", metavar="TABLE", help="the table of labelled galaxies")
+    parser.add_argument(
+        "--labels",
+        type=_label_names,
+        default="z_spec",
+        metavar="COLUMN",
+        help="the column of true redshifts (default: z_spec), or PROPERTY=COLUMN[,...]",
+    )
+    parser.add_argument(
+        "--output", required=True, metavar="WEIGHTS", help="the weights to write (.safetensors)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace WEIGHTS if it exists")
+    parser.add_argument(
+        "--row-weights", metavar="COLUMN", help="column of how many galaxies each row stands for"
+    )
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        metavar="F",
+        help="fraction of the galaxies that decide when to stop (default: 0.2)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of what is random (default: 0)")
+    _add_columns(parser)
+    _add_weights(parser)
+    _add_device(parser)
+
+
+def _finetune(args):
+    from . import load_model
+    from .io import read_catalog
+    from .model.weights import check_path
+
+    check_path(args.output, args.overwrite)
+    table = read_catalog(args.input)
+    model = load_model(args.weights, **_given(args, "device"))
+    new = model.fine_tune(
+        table, args.labels, columns=args.columns, seed=args.seed, progress=True,
+        **_given(args, "row_weights", "held_out"),
+    )  # fmt: skip
+    new.save(args.output, args.overwrite)
+    print("\n".join(_card_lines({"fine-tuning": new.card["fine_tuning"]})))
+    print(f"written to {args.output}")
+
+
+def _label_names(text):
+    """'z_spec' as it is, 'a=x,b=y' as a dict."""
+    if "=" not in text:
+        return text
+    pairs = [[part.strip() for part in item.partition("=")] for item in text.split(",")]
+    if not all(name and equals and column for name, equals, column in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form PROPERTY=COLUMN")
+    return {name: column for name, _, column in pairs}
+
+
 def _add_columns(parser):
     parser.add_argument(
         "--columns",
         type=_columns,
+        action=_Together,
         metavar="C=WHAT[,...]",
-        help="what columns are, where their names do not tell: a filter, a property, either with "
-        "'_err' for its error, or 'none' for a column to be left out",
+        help="what columns are, where their names do not tell: a filter, a property or 'ebv', with "
+        "'_err' for its error, with its unit in brackets if the column has none ('lsst_r[uJy]'); "
+        "'lsst_u_limit[3 sigma]' for upper limits; 'none' for a column to be left out; may be "
+        "given several times",
     )
+
+
+class _Together(argparse.Action):
+    """Dicts of an option that is given several times, as one."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest) or {}), **values})
 
 
 def _add_weights(parser):
@@ -603,7 +734,7 @@ def _names(text):
 def _columns(text):
     """'a=x,b=none' as a dict, with None for a column to be left out."""
     columns = {}
-    for item in text.split(","):
+    for item in re.split(r",(?![^\[]*\])", text):  # not within brackets
         column, equals, what = (part.strip() for part in item.partition("="))
         if not (column and equals and what):
             raise argparse.ArgumentTypeError(f"{item!r} is not of the form COLUMN=WHAT")

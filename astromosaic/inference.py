@@ -5,12 +5,17 @@ of a batch has are left out, and only where rows of a batch differ are tokens ma
 told depends on nothing but the row.
 """
 
+import warnings
+
 import numpy as np
 import torch
 
 from . import __version__
+from .checks import INCONSISTENT, consistency
+from .filters import Filter, register_filter
 from .galaxies import MISSING, Galaxies
-from .model.weights import load_weights
+from .joint import JointPosterior
+from .model.weights import check_path, load_weights, save_weights
 from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior, VectorPosterior
 from .properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
 from .results import FLAGS, result_spectrum, result_table
@@ -51,46 +56,61 @@ class Model:
 
     def predict(
         self, data, query="redshift", columns=None, samples=0, seed=0, spectrum=None,
-        lookback_time=None, progress=False,
+        lookback_time=None, check=False, progress=False,
     ):  # fmt: skip
         """Predict properties; see `astromosaic.predict`.
 
         Parameters
         ----------
         data : Table, QTable or Spectrum
-        query : str or list of str
+        query : str, Filter, or list of these
             Properties, vectors, filters (fluxes in nJy) or ``mag_`` and a filter (AB magnitudes).
+            An `astromosaic.filters.Filter` is registered by its name and asked for its flux.
         columns : dict, optional
             What columns are, see `astromosaic.predict`.
         samples : int
-            Number of draws for each answer, in a column ``q_samples``.
+            Number of draws for each query, in a column ``q_samples``; the k-th of all queries
+            belong together. They cost as much as so many times more galaxies would.
         seed : int
             Seed of the draws.
         spectrum : Spectrum, optional
             Spectra of the table's galaxies, one for each row.
         lookback_time : Quantity or dict of str to Quantity, optional
             Time axis of the table's histories: edges or centres of their bins.
+        check : bool
+            Also look for galaxies whose bands disagree (`astromosaic.checks`): they get bit 8 of
+            ``flag``, and the table the columns ``consistency`` and ``odd_band``. Costs as much as
+            one more prediction for each band.
         progress : bool
             Show a progress bar.
 
         Returns
         -------
-        QTable or Spectrum
+        ResultTable or Spectrum
             A Spectrum where ``query`` is ``"spectrum"``.
         """
-        from astropy.table import Table
-
         from .catalog import read_input
 
         names = _query_names(query)
-        if samples and (vectors := [name for name in names if name in VECTORS]):
-            raise ValueError(
-                f"draws of vectors such as {vectors[0]!r} cannot be given: ask for it without "
-                "samples="
-            )
+        if samples < 0:
+            raise ValueError(f"samples={samples}: ask for a number of draws, or for none")
+        if samples and query == "spectrum":
+            raise ValueError("a Spectrum cannot hold draws: ask for a table, query=['spectrum']")
         galaxies, reading = read_input(data, columns, spectrum, lookback_time)
-        posteriors = self.posterior_of(galaxies, names, progress)
-        flags = self.flags(galaxies)
+        if known := [name for name in names if name in galaxies.scalars]:
+            column = next(c for c, what in reading.columns.items() if what == known[0])
+            warnings.warn(
+                f"{', '.join(known)} is asked and given too, and the answer rests on what is "
+                f"given: columns={{{column!r}: None}} leaves it out",
+                stacklevel=3,
+            )
+        posteriors = JointPosterior(self, galaxies, names, progress)
+        flags, checked = self.flags(galaxies), None
+        if check:
+            by_band, agreement = consistency(self, galaxies, progress)
+            odd = agreement < INCONSISTENT
+            flags |= np.where(odd, 8, 0)
+            checked = agreement, np.where(odd, _odd_band(galaxies.filters, by_band), "")
         meta = {
             "model": self.card["name"],
             "weights": self.checksum,
@@ -99,25 +119,24 @@ class Model:
             "filters": _filter_versions(galaxies, names),
             "flags": {str(bit): meaning for bit, meaning in FLAGS.items()},
         }
-        ids = None
-        if isinstance(data, Table) and reading.id_columns:
-            ids = data[reading.id_columns]
+        ids = reading.ids
         if query == "spectrum":
             meta |= {"flag": flags} | ({} if ids is None else {"id": ids})
             return result_spectrum(posteriors["spectrum"], meta, single=_is_single(data))
-        return result_table(posteriors, flags, ids, meta, samples, seed)
+        draws = posteriors.sample(samples, seed, progress=progress) if samples else None
+        return result_table(posteriors, flags, ids, meta, draws, checked)
 
     def posterior(
         self, data, query="redshift", columns=None, spectrum=None, lookback_time=None,
         progress=False,
     ):  # fmt: skip
-        """The posterior of one query, or a dict of them for a list of queries."""
+        """The posterior of one query, or the `JointPosterior` of a list of queries."""
         from .catalog import read_input
 
         names = _query_names(query)
         galaxies, _ = read_input(data, columns, spectrum, lookback_time)
-        posteriors = self.posterior_of(galaxies, names, progress)
-        return posteriors[query] if isinstance(query, str) else posteriors
+        joint = JointPosterior(self, galaxies, names, progress)
+        return joint[names[0]] if isinstance(query, str | Filter) else joint
 
     def embed(self, data, columns=None, spectrum=None, lookback_time=None, progress=False):
         """The place of each galaxy in latent space: the final state of its galaxy token; (n, d).
@@ -175,6 +194,79 @@ class Model:
             prop, given = PROPERTIES[name], scalar.state != MISSING
             outside |= given & ((scalar.value < prop.low - 0.01) | (scalar.value > prop.high))
         return flag | np.where(outside & (known > 0), 4, 0)
+
+    def fine_tune(
+        self, data, labels="z_spec", columns=None, row_weights=None, held_out=0.2, seed=0,
+        progress=False, spectrum=None, lookback_time=None, settings=None,
+    ):  # fmt: skip
+        """A new model, adapted to galaxies of which some properties are known for true.
+
+        This one stays as it is. The answers that are not labelled are held to what they are now.
+
+        Parameters
+        ----------
+        data : Table or QTable
+            Labelled galaxies, as `predict` takes them.
+        labels : str or dict of str to str
+            The column of true redshifts, or the columns of labels by property. They are read as
+            inputs are, with their units, but never shown to the model, and no more are other
+            columns that hold a labelled property. A row may lack some of several labels.
+        columns : dict, optional
+            What columns are, see `astromosaic.predict`. Columns that will not be there when the
+            model is used are to be left out.
+        row_weights : str or array_like (n,), optional
+            Weight of each row, or the column of them: how many galaxies it stands for, where the
+            labelled are not like those that the model will be used on. Rows of weight zero are as
+            if they were not there.
+        held_out : float
+            Fraction of the labelled galaxies that are not learned from. They decide when to stop,
+            and that the new model is no worse than this one.
+        seed : int
+            Of the split and of all that is drawn.
+        progress : bool
+            Show a progress bar.
+        spectrum, lookback_time
+            See `predict`.
+        settings : astromosaic.training.finetune.Settings, optional
+            How it learns.
+
+        Returns
+        -------
+        Model
+            Its card has, under ``fine_tuning``, where it comes from, what it learned from, its
+            loss on the held-out galaxies before and after, and how much other answers moved.
+
+        Raises
+        ------
+        TypeError
+            If the data are no table.
+        ValueError
+            If labels or weights are not what they should be, or are too few; as of `predict`.
+        """
+        from .training.finetune import fine_tune
+
+        return fine_tune(
+            self, data, labels, columns, row_weights, held_out, seed, progress, spectrum,
+            lookback_time, settings,
+        )  # fmt: skip
+
+    def save(self, path, overwrite=False):
+        """Write weights, model card and checksum to a file that `astromosaic.load_model` reads.
+
+        Parameters
+        ----------
+        path : str or Path
+            By custom it ends in ``.safetensors``.
+        overwrite : bool
+            Whether a file that is there may be replaced.
+
+        Raises
+        ------
+        FileExistsError, FileNotFoundError
+            If there is such a file, or no such folder.
+        """
+        check_path(path, overwrite)
+        save_weights(path, self.network, self.card)
 
     @torch.no_grad()
     def _run(self, galaxies, scalars, query_shape, vectors, progress=False, keep_state=False):
@@ -253,13 +345,21 @@ def _take(tokens, rows, device):
     )
 
 
+def _odd_band(filters, by_band):
+    """Names of the filters of least probability; (n,)."""
+    if not filters:
+        return np.full(len(by_band), "")
+    return np.array(filters)[np.argmin(np.where(np.isnan(by_band), 2.0, by_band), axis=1)]
+
+
 def _is_single(data):
     """Whether the data are one spectrum, not a table or several."""
     return getattr(getattr(data, "flux", None), "ndim", 0) == 1
 
 
 def _query_names(query):
-    names = [query] if isinstance(query, str) else list(query)
+    names = [query] if isinstance(query, str | Filter) else list(query)
+    names = [register_filter(q).name if isinstance(q, Filter) else q for q in names]
     if not names:
         raise ValueError("the query is empty; ask for a property such as 'redshift'")
     if len(set(names)) != len(names):

@@ -161,15 +161,12 @@ def _checked_truth(truth):
 
 def _title(data, reading, row, n):
     """What identifies the galaxy."""
-    from astropy.table import Table
-
-    names = reading.id_columns if isinstance(data, Table) else []
     plain = [
         c
-        for c in names
-        if getattr(getattr(data[c], "dtype", None), "kind", "none") in ("i", "u", "S", "U")
+        for c in reading.id_columns
+        if getattr(getattr(reading.ids[c], "dtype", None), "kind", "none") in ("i", "u", "S", "U")
     ]
-    parts = [f"{c} {data[c][row]}" for c in plain[:2]]
+    parts = [f"{c} {reading.ids[c][row]}" for c in plain[:2]]
     return ", ".join([*parts, f"row {row}"] if n > 1 or not parts else parts)
 
 

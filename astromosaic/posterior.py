@@ -114,9 +114,9 @@ class Posterior:
         weight, mean, sigma = (np.asarray(x, float) for x in (weight, mean, sigma))
         z = ndtri(np.linspace(1e-5, 1 - 1e-5, _BINS_PER_COMPONENT + 1))
         edges = np.sort((mean[:, :, None] + sigma[:, :, None] * z).reshape(len(mean), -1), axis=1)
-        cdf = ndtr((edges[:, None] - mean[:, :, None]) / sigma[:, :, None])
-        cdf = np.einsum("nk,nke->ne", weight, cdf)
-        probability = np.diff(cdf, axis=1)
+        probability = np.zeros((len(edges), edges.shape[1] - 1))
+        for w, m, s in zip(weight.T, mean.T, sigma.T, strict=True):
+            probability += w[:, None] * np.diff(ndtr((edges - m[:, None]) / s[:, None]), axis=1)
         if isinstance(coordinate, MagnitudeCoordinate):
             edges, probability = -edges[:, ::-1], probability[:, ::-1]
         return cls(coordinate, edges, probability)
@@ -125,7 +125,8 @@ class Posterior:
         return len(self.probability)
 
     def __getitem__(self, rows):
-        """The posterior of some of the galaxies."""
+        """The posterior of some of the galaxies, by a slice, a mask, indices or a number."""
+        rows = _several(rows)
         return Posterior(self.coordinate, self.edges[rows], self.probability[rows])
 
     def __repr__(self):
@@ -222,8 +223,71 @@ class Posterior:
 
         A row's draws depend on its place among the galaxies, its distribution does not.
         """
-        p = np.random.default_rng(seed).random((len(self), n))
-        return self._with_unit(self.coordinate.to_physical(self._invert(p)))
+        return self._with_unit(self._draw(n, np.random.default_rng(seed)))
+
+    def to_table(self, samples=0, seed=0):
+        """Median, 68% interval, mean, standard deviation and mode as a table.
+
+        Parameters
+        ----------
+        samples : int
+            Number of draws in a column ``q_samples``.
+        seed : int
+            Of the draws.
+
+        Returns
+        -------
+        QTable
+            One row for each galaxy with the columns ``q``, ``q_lo``, ``q_hi``, ``q_mean``,
+            ``q_std`` and ``q_mode``.
+        """
+        from astropy.table import QTable
+
+        low, high = self.interval(0.68)
+        columns = {
+            "": self.median(), "_lo": low, "_hi": high, "_mean": self.mean(), "_std": self.std(),
+            "_mode": self.mode(),
+        }  # fmt: skip
+        if samples:
+            columns["_samples"] = self.sample(samples, seed)
+        return QTable({self.name + suffix: value for suffix, value in columns.items()})
+
+    def to_distribution(self, n=1000, seed=0):
+        """`astropy.uncertainty.Distribution` of n draws for each galaxy, which has units and does
+        arithmetic. Astropy cannot have it as a column of a table."""
+        from astropy.uncertainty import Distribution
+
+        return Distribution(self.sample(n, seed))
+
+    def to_qp(self, quantiles=None, grid=None):
+        """`qp.Ensemble` of the physical values, in the posterior's unit.
+
+        Parameters
+        ----------
+        quantiles : sequence of float, optional
+            As these quantiles; by default 51, which reach out to four sigma.
+        grid : sequence of float or Quantity, optional
+            As densities on this grid of values, in place of quantiles.
+
+        Returns
+        -------
+        qp.Ensemble
+            With the galaxies in order.
+
+        Raises
+        ------
+        ImportError
+            If qp is not installed: ``pip install 'astromosaic[qp]'``.
+        ValueError
+            If there are galaxies without an answer, which qp cannot hold.
+        """
+        from .integrations.qp import to_qp
+
+        return to_qp(self, quantiles, grid)
+
+    def _draw(self, n, rng):
+        """Draws without a unit."""
+        return self.coordinate.to_physical(self._invert(rng.random((len(self), n))))
 
     def _cumulative(self):
         zero = np.zeros((len(self), 1))
@@ -260,6 +324,11 @@ class Posterior:
         return np.asarray(value, float)
 
 
+def _several(rows):
+    """Rows of which a number is a list of one, so that there always is an axis of galaxies."""
+    return [rows] if np.ndim(rows) == 0 and not isinstance(rows, slice) else rows
+
+
 class VectorPosterior:
     """The distributions of the elements of a vector for each of n galaxies.
 
@@ -271,13 +340,18 @@ class VectorPosterior:
         A mixture of Gaussians for each element, in the coordinate in which it is predicted; NaN
         where nothing can be said.
 
+    Attributes
+    ----------
+    joint : JointPosterior or None
+        Where it comes from, set there, which knows how elements vary together.
+
     Notes
     -----
-    These are the distributions of single elements; how elements vary together is not told.
+    These are the distributions of single elements; only `sample` tells how they vary together.
     """
 
     def __init__(self, name, weight, mean, sigma):
-        self.name, self.coordinate = name, VECTORS[name]
+        self.name, self.coordinate, self.joint = name, VECTORS[name], None
         self.weight, self.mean_internal, self.sigma = (
             np.asarray(x, np.float32) for x in (weight, mean, sigma)
         )
@@ -286,7 +360,8 @@ class VectorPosterior:
         return len(self.weight)
 
     def __getitem__(self, rows):
-        """The posterior of some of the galaxies."""
+        """The posterior of some of the galaxies, by a slice, a mask, indices or a number."""
+        rows = _several(rows)
         return VectorPosterior(
             self.name, self.weight[rows], self.mean_internal[rows], self.sigma[rows]
         )
@@ -333,13 +408,57 @@ class VectorPosterior:
         variance = second.value * scale - self.mean().value ** 2
         return self._with_unit(np.sqrt(np.maximum(variance, 0.0)))
 
-    def cdf(self, value):
-        """Probability of each element to be below a value; ndarray (n, length)."""
+    def mode(self):
+        """The place of the densest component of each element; Quantity (n, length)."""
+        density = np.sum(
+            self.weight[..., None, :]
+            / self.sigma[..., None, :]
+            * np.exp(
+                -0.5
+                * (
+                    (self.mean_internal[..., None] - self.mean_internal[..., None, :])
+                    / self.sigma[..., None, :]
+                )
+                ** 2
+            ),
+            axis=-1,
+        )
+        best = np.argmax(density, axis=2)[..., None]
+        x = np.take_along_axis(self.mean_internal, best, axis=2)[..., 0]
+        return self._with_unit(self.coordinate.to_physical(x))
+
+    def pdf(self, grid):
+        """Density of each element per unit of its value on a grid; Quantity (n, length, k)."""
         from astropy import units as u
 
-        if isinstance(value, u.Quantity):
-            value = value.to_value(self.coordinate.unit)
-        return self._cdf(self.coordinate.to_internal(value))
+        grid = np.atleast_1d(self._without_unit(grid))
+        x = self.coordinate.to_internal(grid)
+        jacobian = 1.0 / np.hypot(grid, self.coordinate.scale)
+        z = (x[:, None] - self.mean_internal[:, :, None]) / self.sigma[:, :, None]
+        density = np.exp(-0.5 * z**2) * (self.weight / self.sigma)[:, :, None]
+        density = density.sum(axis=3) / np.sqrt(2 * np.pi) * jacobian
+        return density / u.Unit(self.coordinate.unit)
+
+    def sample(self, n, seed=0):
+        """Draw the vector as a whole, with the correlations of its elements.
+
+        The same as `~astromosaic.joint.JointPosterior.sample` of this query alone; it asks the
+        model again, and so is there only for a posterior as `Model.posterior` returns it.
+
+        Returns
+        -------
+        Quantity (n_galaxies, n, length)
+        """
+        if self.joint is None:
+            raise ValueError(
+                f"draws of {self.name} are made by the model: draw from what Model.posterior "
+                "returns, and choose galaxies and elements after that"
+            )
+        return self.joint.sample(n, seed, [self.name])[self.name]
+
+    def cdf(self, value):
+        """Probability of each element to be below a value; ndarray (n, length)."""
+        return self._cdf(self.coordinate.to_internal(self._without_unit(value)))
 
     def _expectation(self, of_component):
         """Scale times the mean of what is given for Gaussians by their mean and variance."""
@@ -373,9 +492,29 @@ class VectorPosterior:
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return np.where(self.defined[:, None], 0.5 * (low + high), np.nan)
 
+    def _draw(self, rng):
+        """One draw of each element by itself, without a unit; (n, length)."""
+        shape = self.weight.shape[:2]
+        component = (rng.random(shape)[..., None] > np.cumsum(self.weight, axis=2)).sum(axis=2)
+        component = np.minimum(component, self.weight.shape[2] - 1)[..., None]
+        mean, sigma = (
+            np.take_along_axis(x, component, axis=2)[..., 0]
+            for x in (self.mean_internal, self.sigma)
+        )
+        return self._clipped(self.coordinate.to_physical(mean + sigma * rng.normal(size=shape)))
+
+    def _without_unit(self, value):
+        from astropy import units as u
+
+        if isinstance(value, u.Quantity):
+            return value.to_value(u.Unit(self.coordinate.unit))
+        return np.asarray(value, float)
+
+    def _clipped(self, value):
+        # Histories have no negative rates or masses.
+        return value if self.coordinate.is_flux else np.maximum(value, 0.0)
+
     def _with_unit(self, value):
         from astropy import units as u
 
-        if not self.coordinate.is_flux:  # histories have no negative rates or masses
-            value = np.maximum(value, 0.0)
-        return value << u.Unit(self.coordinate.unit)
+        return self._clipped(value) << u.Unit(self.coordinate.unit)

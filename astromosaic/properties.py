@@ -145,7 +145,7 @@ PROPERTIES = {
         Property(
             "dust_av", "mag", "x", 0.0, 4.0, 100,
             "Attenuation of the integrated starlight at 5500 Angstrom in the rest frame.",
-            "phys.absorption",
+            "phys.absorption;em.opt.V",
         ),
     )
 }  # fmt: skip
@@ -212,7 +212,7 @@ VECTORS = {
         VectorProperty(
             "spectrum", "nJy", FLUX_SCALE, len(SPECTRUM_WAVELENGTH), 63, "wavelength",
             "Flux densities f_nu in the observed frame, in pixels of R = 400.",
-            "phot.flux.density;em.wl",
+            "phot.flux.density;em.freq",
         ),
         VectorProperty(
             "sfh", "solMass / yr", 1e-3, len(LOOKBACK_EDGES) - 1, 8, "lookback_time",

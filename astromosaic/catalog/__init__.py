@@ -5,8 +5,17 @@
 """
 
 from .histories import read_history
+from .inspection import format_inspection, inspect_table
 from .reading import Reading
 from .spectra import read_spectrum
 from .tables import read_input, read_table
 
-__all__ = ["Reading", "read_history", "read_input", "read_spectrum", "read_table"]
+__all__ = [
+    "Reading",
+    "format_inspection",
+    "inspect_table",
+    "read_history",
+    "read_input",
+    "read_spectrum",
+    "read_table",
+]

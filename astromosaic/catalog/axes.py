@@ -58,8 +58,9 @@ def axis_of_column(table, name, keys, unit):
 
 
 def _quantity(name, key, value, unit):
+    value = _once(value)
     if isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[1], str):
-        value, unit = value
+        value, unit = _once(value[0]), value[1]
     if not isinstance(value, u.Quantity) and unit is None:
         raise ValueError(
             f"column {name!r}: its axis {key!r} in meta has no unit; give it as a Quantity, or its "
@@ -69,6 +70,15 @@ def _quantity(name, key, value, unit):
         return u.Quantity(value, unit, dtype=float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"column {name!r}: its axis {key!r} in meta is no axis: {error}") from None
+
+
+def _once(value):
+    """A list without its repeats: astropy's vstack joins the lists of meta end to end."""
+    if isinstance(value, list | tuple):
+        for n in range(1, len(value) // 2 + 1):
+            if len(value) % n == 0 and value == value[:n] * (len(value) // n):
+                return value[:n]
+    return value
 
 
 def bin_edges(centers, gaps=False):

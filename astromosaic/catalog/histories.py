@@ -7,7 +7,7 @@ from ..galaxies import MEASURED, MISSING
 from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, VECTORS
 from .axes import HALF, axis_of_column, bin_edges, bin_middles, rebin
 from .units import no_unit_message
-from .values import array_column, count, measurement
+from .values import array_column, count, errors_of, measurement
 
 __all__ = ["HISTORIES", "read_history"]
 
@@ -61,8 +61,10 @@ def read_history(table, assignment, counts, notes, lookback_time=None):
     values, mask, unit = array_column(table, name)
     errors, error_unit = np.full(values.shape, np.nan), None
     if assignment.error is not None:
-        errors, error_mask, error_unit = array_column(table, assignment.error, values.shape)
-        errors = np.where(error_mask | (errors == 0), np.nan, errors)
+        errors, error_unit = errors_of(
+            assignment, *array_column(table, assignment.error, values.shape), unit
+        )
+        errors = np.where(errors == 0, np.nan, errors)
     vector = VECTORS[assignment.target]
     values, errors = _linear(name, vector, values, unit, errors, error_unit)
 
@@ -97,7 +99,7 @@ def read_history(table, assignment, counts, notes, lookback_time=None):
         f"{vector.name}: {values.shape[1]} times from {time[0]:.3g} to {time[-1]:.3g} Gyr of "
         f"lookback time onto {n_bins} of {vector.length} bins of the model"
     )
-    return measurement(value, error, np.where(measured, MEASURED, MISSING))
+    return measurement(value, error, np.where(measured, MEASURED, MISSING), counts)
 
 
 def _linear(name, vector, values, unit, errors, error_unit):
@@ -187,7 +189,7 @@ def _interpolated(mass, error, good, time):
     # The element that is not asked may be anything: the other stands in for it.
     first, second = np.where(part == 1, second, first), np.where(part == 0, first, second)
     a, b = mass[:, first], mass[:, second]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         logarithmic = np.exp((1 - part) * np.log(a) + part * np.log(b))
         value = np.where((a > 0) & (b > 0), logarithmic, (1 - part) * a + part * b)
         sigma_a, sigma_b = error[:, first], error[:, second]

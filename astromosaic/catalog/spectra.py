@@ -7,7 +7,7 @@ from ..galaxies import MEASURED, MISSING, Measurement
 from ..properties import SPECTRUM_EDGES, SPECTRUM_WAVELENGTH
 from .axes import HALF, axis_of_column, bin_edges, rebin
 from .units import njy_per, to_njy
-from .values import array_column, count, measurement
+from .values import array_column, count, errors_of, measurement
 
 __all__ = ["is_spectrum", "read_spectrum", "read_spectrum_column"]
 
@@ -127,8 +127,9 @@ def read_spectrum_column(table, assignment, counts, notes):
     low, high = _edges_of(f"column {name!r}", axis)
     error, error_unit = None, None
     if assignment.error is not None:
-        error, error_mask, error_unit = array_column(table, assignment.error, flux.shape)
-        error = np.where(error_mask, np.nan, error)
+        error, error_unit = errors_of(
+            assignment, *array_column(table, assignment.error, flux.shape), unit
+        )
     flux, error_njy = to_njy(name, flux, unit, error, error_unit, pivot=1e4 * np.sqrt(low * high))
     error = None if error is None else error_njy
     result = _joined(_resampled(flux, error, mask, low, high, counts))
@@ -258,7 +259,8 @@ def _resampled(flux, error, masked, low, high, counts, scale=1.0):
             no_error = ~((e > 0) & np.isfinite(e))
             bad |= count(counts, "pixels without a positive and finite error", no_error, ~bad)
         value, sigma, covered = rebin(y[:, turn], e[:, turn], ~bad[:, turn], *ends)
-        parts.append(measurement(value, sigma, np.where(covered >= HALF, MEASURED, MISSING)))
+        state = np.where(covered >= HALF, MEASURED, MISSING)
+        parts.append(measurement(value, sigma, state, counts))
     return parts
 
 

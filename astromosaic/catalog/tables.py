@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +14,12 @@ from ..galaxies import Galaxies, Measurement
 from ..properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
 from .assign import assign_columns
 from .columns import is_extinction, is_identifier
+from .exposures import SOURCE_NAMES, read_exposures
+from .extinction import deredden, deredden_spectrum
 from .histories import HISTORIES, read_history
-from .reading import Reading
+from .reading import Reading, abridged
 from .spectra import is_spectrum, read_spectrum, read_spectrum_column
-from .values import pivots, read_fluxes, read_scalar
+from .values import columns_of, pivots, read_fluxes, read_scalar
 
 __all__ = ["read_input", "read_table"]
 
@@ -92,6 +95,7 @@ def _with_spectrum(galaxies, spectrum, reading):
         )
     reading.convention = " + ".join([*filter(None, [reading.convention]), "specutils Spectrum"])
     reading.columns["spectrum"] = "spectrum"
+    measured = deredden_spectrum(measured, reading)
     return replace(galaxies, vectors={**galaxies.vectors, "spectrum": measured})
 
 
@@ -107,8 +111,11 @@ def read_table(table, columns=None, lookback_time=None):
     table : Table or QTable
         One galaxy per row.
     columns : dict of str to str or None, optional
-        What columns hold, where their names do not say it or say it wrongly: a filter, a property
-        or a vector, one of these with ``_err`` for its errors, or None to leave a column out.
+        What columns hold, where their names do not say it or say it wrongly: a filter, a property,
+        a vector or ``"ebv"``, one of these with ``_err`` for its errors or ``_ivar`` for its
+        inverse variances, a filter with ``_limit`` for upper limits, or None to leave a column
+        out. In brackets may stand the unit, ``"lsst_r[uJy]"``, and the level of limits,
+        ``"lsst_u_limit[3 sigma]"``.
     lookback_time : Quantity or dict of str to Quantity, optional
         Of histories, as `read_input` takes it.
 
@@ -122,7 +129,7 @@ def read_table(table, columns=None, lookback_time=None):
     Raises
     ------
     TypeError
-        If it is not a table.
+        If it is not a table, or ``columns`` no dict of texts.
     ValueError
         If the table is empty, holds nothing that can be used, or a column has no unit or a wrong
         one; if ``columns`` names what does not exist.
@@ -131,7 +138,8 @@ def read_table(table, columns=None, lookback_time=None):
     -----
     Masked, NaN and infinite values are missing, as are those whose error is zero, negative or
     infinite (a zero error of a property is taken as unknown). Values with a masked or NaN error
-    are measured, with an error that is unknown. Magnitudes beyond 90 mean that there is none.
+    are measured, with an error that is unknown. Magnitudes beyond 90 mean that there is none, as do
+    redshifts below -0.01 and properties that are far outside of their range.
     Spectra and histories are laid onto the model's pixels and bins, see `read_spectrum_column` and
     `read_history`.
     """
@@ -140,22 +148,28 @@ def read_table(table, columns=None, lookback_time=None):
     return galaxies, reading
 
 
-def _read(table, columns, lookback_time, alone=True):
+def _read(table, columns, lookback_time, alone=True, reading=None):
     """What `read_table` does, but for the log; nothing known is an error if the table is alone."""
-    _check(table)
-    assignments, notes = assign_columns(table, columns)
-    if not assignments and alone:
+    reading = Reading() if reading is None else reading
+    _check(table, columns)
+    exposures = _exposures(table, columns, reading)
+    n = len(table)
+    if exposures is not None:
+        table, n = exposures.table, len(exposures.spherex)
+    assignments, notes = assign_columns(table, columns, reading)
+    reading.notes += notes
+    nothing = exposures is None and not {a.target for a in assignments} - {"ebv"}
+    if alone and nothing and not reading.problems:
         example = next((c for c in table.colnames if not is_identifier(c)), table.colnames[0])
-        raise ValueError(
-            f"found no photometry and no known property in columns {', '.join(table.colnames)}: "
+        reading.refuse(
+            f"found no photometry and no known property in columns {abridged(table.colnames, 12)}: "
             "name them by what they hold (such as 'lsst_r' and 'lsst_r_err', or 'redshift'), or "
             f"say what they hold, e.g. columns={{{example!r}: 'lsst_r'}}"
         )
-    reading = Reading(notes=notes)
     spherex = list_filters("spherex")
     by_target = {a.target: a for a in assignments}
     channels = [name for name in spherex if name in by_target]
-    not_broadband = {*spherex, *PROPERTIES, *VECTORS}
+    not_broadband = {*spherex, *PROPERTIES, *VECTORS, "ebv"}
     filters = [target for target in by_target if target not in not_broadband]
     filters = [filters[i] for i in np.lexsort([filters, pivots(filters)])]
     beyond = [name for name in filters if not within_range(name)]
@@ -165,44 +179,97 @@ def _read(table, columns, lookback_time, alone=True):
             f"{', '.join(beyond)} not used: the model covers {WAVELENGTH_RANGE[0]} to "
             f"{WAVELENGTH_RANGE[1]} micron"
         )
+        for name in beyond:
+            reading.set_aside(by_target[name].column, f"{name} is beyond what the model covers")
     scalars = [name for name in PROPERTIES if name in by_target]
-    if channels and "spherex" in by_target:
-        raise ValueError(
-            f"SPHEREx is given twice, as {by_target['spherex'].column!r} and as "
-            f"{by_target[channels[0]].column!r}: leave one out with columns="
+    twice = [] if exposures is None else [exposures.assignment.column]
+    twice += [by_target[name].column for name in ("spherex", *channels[:1]) if name in by_target]
+    if len(twice) > 1:
+        reading.refuse(
+            f"SPHEREx is given twice, as {twice[0]!r} and as {twice[1]!r}: leave one out with "
+            "columns=",
+            twice[0],
         )
 
-    pieces = [
-        read_fluxes(table, by_target[name], pivot, reading.counts)
+    read = _reader(table, by_target, reading)
+    photometry = {
+        name: read(name, read_fluxes, pivot)
         for name, pivot in zip(filters, pivots(filters), strict=True)
-    ]
+    }
     vectors = {}
-    if "spherex" in by_target:
-        vectors["spherex"] = read_fluxes(
-            table, by_target["spherex"], pivots(spherex), reading.counts, len(spherex)
-        )
+    if exposures is not None:
+        _refuse_what_differs(exposures, assignments, reading)
+        by_target["spherex"] = exposures.assignment
+        vectors["spherex"] = exposures.spherex
+    elif "spherex" in by_target:
+        vectors["spherex"] = read("spherex", read_fluxes, pivots(spherex), length=len(spherex))
     elif channels:
-        vectors["spherex"] = _spherex_of_channels(table, by_target, spherex, reading.counts)
+        vectors["spherex"] = _spherex_of_channels(read, channels, spherex, n)
     if "spectrum" in by_target:
-        vectors["spectrum"] = read_spectrum_column(
-            table, by_target["spectrum"], reading.counts, reading.notes
-        )
-    times = _times(by_target, lookback_time)
-    for name, time in times.items():
-        vectors[name] = read_history(table, by_target[name], reading.counts, reading.notes, time)
+        vectors["spectrum"] = read("spectrum", read_spectrum_column, notes=reading.notes)
+    for name, time in _times(by_target, lookback_time).items():
+        vectors[name] = read(name, read_history, notes=reading.notes, lookback_time=time)
+    known = {name: read(name, read_scalar) for name in scalars}
+    # What cannot be read is None where that is no error.
+    photometry, vectors, known = (
+        {name: m for name, m in group.items() if m is not None}
+        for group in (photometry, vectors, known)
+    )
     galaxies = Galaxies(
-        n=len(table),
-        filters=filters,
-        photometry=_stack(pieces) if pieces else None,
-        scalars={name: read_scalar(table, by_target[name], reading.counts) for name in scalars},
+        n=n,
+        filters=tuple(photometry),
+        photometry=_stack(photometry.values()) if photometry else None,
+        scalars=known,
         vectors=vectors,
     )
-    _describe(
-        reading,
-        table,
-        [by_target[t] for t in [*filters, *scalars, *vectors, *channels] if t in by_target],
-    )
+    galaxies = deredden(galaxies, table, by_target, reading)
+    names = [*photometry, *known, *vectors, *channels, "ebv"]
+    taken = [by_target[name] for name in names if name in by_target]
+    _describe(reading, table, taken, exposures)
     return galaxies, reading
+
+
+def _exposures(table, columns, reading):
+    """SPHEREx exposures of a table, or None, with a record of them."""
+    counts = Counter()
+    try:
+        exposures = read_exposures(table, columns, counts, reading.notes)
+    except ValueError as error:
+        reading.refuse(str(error))
+        return None
+    if exposures is not None:
+        reading.counts.update(counts)
+        reading.record(table, exposures.assignment, exposures.spherex.state, counts)
+        reading.columns.update(exposures.columns)
+        for column, holds in exposures.columns.items():
+            record = reading.of(column)
+            record.holds, record.used = holds, True
+    return exposures
+
+
+def _refuse_what_differs(exposures, assignments, reading):
+    """Raise if a column that is read differs between the exposures of a source."""
+    for a in assignments:
+        if a.column in exposures.of_exposures:
+            reading.refuse(
+                f"column {a.column!r} is read as {a.target}, but is not the same for all SPHEREx "
+                f"exposures of a source: leave it out with columns={{{a.column!r}: None}}",
+                a.column,
+            )
+
+
+def _reader(table, by_target, reading):
+    """A function that reads what holds a target, as ``read_fluxes`` and its like do."""
+
+    def read(name, reader, *args, **options):
+        assignment = by_target[name]
+        return reading.read(
+            table,
+            assignment,
+            lambda counts: reader(table, assignment, *args, counts=counts, **options),
+        )
+
+    return read
 
 
 def _times(by_target, lookback_time):
@@ -221,8 +288,8 @@ def _times(by_target, lookback_time):
             for name, column in histories.items()}  # fmt: skip
 
 
-def _check(table):
-    """Raise unless it is a table with rows."""
+def _check(table, columns):
+    """Raise unless it is a table with rows, and ``columns`` says what columns hold."""
     if not isinstance(table, Table):
         kind = type(table).__name__
         remedy = {
@@ -235,17 +302,24 @@ def _check(table):
         )
     if len(table) == 0:
         raise ValueError("the table has no rows")
+    example = "give a dict such as columns={'f_r': 'lsst_r[uJy]', 'old_mag': None}"
+    if not isinstance(columns or {}, dict):
+        raise TypeError(f"columns= is of type {type(columns).__name__}: {example}")
+    for column, what in (columns or {}).items():
+        if not isinstance(what, str | None):
+            raise TypeError(
+                f"columns= says {what!r} of {column!r}, which is neither text nor None: {example}"
+            )
 
 
-def _spherex_of_channels(table, by_target, spherex, counts):
+def _spherex_of_channels(read, channels, spherex, n):
     """The SPHEREx vector of a table with channels in columns of their own."""
-    absent = Measurement.missing(len(table))
-    return _stack(
-        [
-            read_fluxes(table, by_target[name], pivot, counts) if name in by_target else absent
-            for name, pivot in zip(spherex, pivots(spherex), strict=True)
-        ]
-    )
+    measured = {
+        name: read(name, read_fluxes, pivot)
+        for name, pivot in zip(channels, pivots(channels), strict=True)
+    }
+    absent = Measurement.missing(n)
+    return _stack([measured.get(name) or absent for name in spherex])
 
 
 def _stack(measurements):
@@ -258,37 +332,63 @@ def _stack(measurements):
     )
 
 
-def _describe(reading, table, assignments):
+def _describe(reading, table, assignments, exposures=None):
     """Write down what was taken for what."""
+    of_exposures = exposures.of_exposures if exposures else ()
     reading.convention = " + ".join(dict.fromkeys(a.source for a in assignments))
     for a in assignments:
         reading.columns[a.column] = a.target
         if a.error is not None:
-            reading.columns[a.error] = f"{a.target}_err"
-    others = [c for c in table.colnames if c not in reading.columns]
-    reading.id_columns = [
-        c for c in others if is_identifier(c) or type(table[c]).__name__ == "SkyCoord"
+            reading.columns[a.error] = f"{a.target}_{'ivar' if a.inverse_variance else 'err'}"
+    # Those of depths, limits and extinctions are used beside the columns to which they belong.
+    others = [c for c in table.colnames if c not in reading.columns and not reading.of(c).used]
+    identifiers = [
+        c
+        for c in others
+        if c not in of_exposures
+        and (
+            is_identifier(c)
+            or type(table[c]).__name__ == "SkyCoord"
+            or (exposures and c.lower() in SOURCE_NAMES)
+        )
     ]
-    reading.ignored = [c for c in others if c not in reading.id_columns]
+    reading.ids = columns_of(table, identifiers) if identifiers else None
+    reading.ignored = [c for c in others if c not in identifiers]
+    for column in others:
+        record = reading.of(column)
+        if not (record.used or record.remark or record.problem):
+            what = "not recognised"
+            if column in identifiers:
+                what = "identifies the object, kept in the result"
+            elif column in of_exposures:
+                what = "belongs to a SPHEREx exposure, not used"
+            elif is_extinction(column):
+                what = "Galactic extinction, not applied"
+            reading.set_aside(column, what)
 
     known = [a for a in assignments if a.target in PROPERTIES]
-    photometry = [a for a in assignments if a.target not in PROPERTIES]
+    photometry = [a for a in assignments if a.target not in {*PROPERTIES, "ebv"}]
     for a in known:
         reading.notes.append(
             f"{a.target} is taken as known from column {a.column!r} "
             f"(columns={{{a.column!r}: None}} leaves it out)"
         )
-    if any(a.unit is None and table[a.column].unit == u.mag for a in photometry):
+    own_scale = [a for a in photometry if a.softening or a.to_ab]
+    plain = [a for a in photometry if a.unit is None and a not in own_scale]
+    if any(table[a.column].unit == u.mag for a in plain):
         reading.notes.append("magnitudes in plain 'mag' are taken as AB")
+    shifts = ", ".join(f"{a.target} {a.to_ab:+g}" for a in photometry if a.to_ab)
     if any(a.softening for a in photometry):
-        shifts = ", ".join(f"{a.target} {a.to_ab:+g}" for a in photometry if a.to_ab)
         reading.notes.append(
             "SDSS magnitudes are taken as asinh magnitudes"
             + (f", to AB by {shifts}" if shifts else "")
         )
-    without = [a.target for a in photometry if a.error is None]
+    elif shifts:
+        reading.notes.append(f"brought to the AB system by magnitudes of {shifts}")
+    without = [a.target for a in photometry if a.error is None and a.limit_sigma is None]
     if without:
         reading.notes.append(f"no errors for {', '.join(without)}")
     extinction = [c for c in reading.ignored if is_extinction(c)]
-    if extinction:
+    corrected = any(a.target == "ebv" or a.extinction or a.dereddened for a in assignments)
+    if extinction and not corrected:
         reading.notes.append(f"Galactic extinction in {', '.join(extinction)} is not applied")

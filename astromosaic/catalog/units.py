@@ -1,29 +1,59 @@
 """Where units and masks end: columns to plain arrays, fluxes and magnitudes to nJy."""
 
+import re
+import warnings
+
 import numpy as np
 from astropy import units as u
 
-__all__ = ["magnitude_unit", "njy_per", "no_unit_message", "plain", "to_internal", "to_njy"]
+__all__ = [
+    "magnitude_unit",
+    "njy_per",
+    "no_unit_message",
+    "parse_unit",
+    "plain",
+    "to_internal",
+    "to_njy",
+    "vega_unit",
+]
 
-#: Spellings of units that astropy does not know, in lower case.
+# Magnitudes whose zero point or form is not in the unit, but in the filter or the survey.
+_VEGA = u.MagUnit(u.def_unit("VEGA", doc="flux of Vega in the filter"))
+_ASINH = u.MagUnit(u.def_unit("asinh", doc="asinh magnitudes (Lupton, Gunn & Szalay 1999)"))
+
+#: Spellings of units that astropy does not know, in lower case without blanks, brackets and
+#: punctuation.
 SPELLINGS = {
-    "abmag": "mag(AB)",
-    "ab mag": "mag(AB)",
-    "mag (ab)": "mag(AB)",
-    "ab": "mag(AB)",
-    "stmag": "mag(ST)",
-    "magnitude": "mag",
-    "magnitudes": "mag",
-    "mags": "mag",
-    "nmgy": "nmgy",
-    "nanomaggies": "nmgy",
-    "maggies": "mgy",
-    "microjy": "uJy",
-    "µjy": "uJy",
-    "msun": "solMass",
-    "m_sun": "solMass",
-    "msun/yr": "solMass / yr",
-    "msun yr-1": "solMass / yr",
+    **dict.fromkeys(("ab", "abmag", "magab", "abmags", "magsab", "abmagnitude", "abmagnitudes"),
+                    u.ABmag),
+    **dict.fromkeys(("stmag", "magst", "stmags"), u.STmag),
+    **dict.fromkeys(("vega", "vegamag", "magvega", "vegamags", "magsvega", "vegamagnitude"), _VEGA),
+    **dict.fromkeys(("asinhmag", "magasinh", "asinh", "luptitude", "luptitudes"), _ASINH),
+    **dict.fromkeys(("mag", "mags", "magnitude", "magnitudes"), u.mag),
+    **dict.fromkeys(("millijy", "millijansky", "millijanskys"), u.mJy),
+    **dict.fromkeys(("jy", "jansky", "janskys"), u.Jy),
+    **dict.fromkeys(("ujy", "µjy", "μjy", "microjy", "ujansky", "microjanskys"), u.uJy),
+    **dict.fromkeys(("njy", "nanojy", "njansky", "nanojanskys"), u.nJy),
+}  # fmt: skip
+
+#: Parts of units that astropy does not know, as regular expressions, and what they are.
+PARTS = (
+    (r"nano-?magg(y|ies?)|nmagg(y|ies?)|nmgys?", "nmgy"),
+    (r"magg(y|ies?)|mgys?", "mgy"),
+    (r"ergs", "erg"),
+    (r"M_?(sun|sol|solar|⊙|☉)", "solMass"),
+    (r"ang|angstroms|ångströms?", "Angstrom"),
+    (r"littleh|little_h", "h"),
+)
+
+# What astropy reads otherwise than astronomers mean it: the abit is 1e-18 bits.
+_MISREAD = {
+    u.Unit("AB mag"): u.ABmag,
+    u.Unit("ab mag"): u.ABmag,
+    u.Unit("mag(ab)"): u.ABmag,
+    u.Unit("ST mag"): u.STmag,
+    u.AB: u.ABmag,
+    u.ST: u.STmag,
 }
 
 #: Spellings of the units of properties that have no other scale, by the property's unit. An empty
@@ -31,6 +61,9 @@ SPELLINGS = {
 _ACCEPTED = {"": {"", "redshift"}, "dex": {"", "dex", "dex(1)"}, "mag": {"", "mag"}}
 
 _AB_ZERO_POINT = 1 * u.AB
+
+#: With which NumPy fills up masked arrays.
+_FILL_VALUE = 1e20
 
 
 def plain(name, column):
@@ -46,37 +79,123 @@ def plain(name, column):
     -------
     values : ndarray of float64
     mask : ndarray of bool
-        Where values are masked.
+        Where values are masked, or have been filled with 1e20.
     unit : astropy.units.UnitBase or None
 
     Raises
     ------
     ValueError
-        If the column does not hold numbers, or its unit is not understood.
+        If the column does not hold numbers, its unit is not understood or has a factor of h.
     """
-    unit = getattr(column, "unit", None)
-    if isinstance(unit, u.UnrecognizedUnit):
-        # Some are unknown only to the format of the file they were read from.
-        spelling = str(unit).strip()
-        unit = u.Unit(SPELLINGS.get(spelling.lower(), spelling), parse_strict="silent")
-    if isinstance(unit, u.UnrecognizedUnit):
-        raise ValueError(f"column {name!r}: unit {str(unit)!r} is not understood")
+    unit = parse_unit(name, getattr(column, "unit", None))
     # The mask must be taken first: it is lost on the way to a plain array.
     mask = getattr(column, "mask", None)
-    values = getattr(column, "unmasked", column)
-    values = np.ma.getdata(getattr(values, "value", values))
-    if values.dtype.kind in "OSUV":
+    values = np.asarray(getattr(column, "unmasked", column))
+    # Times and positions are no arrays, but have values; truths and complex numbers are no numbers.
+    if values.dtype.kind not in "iuf" or not isinstance(column, np.ndarray):
         values = _numbers_from_objects(name, values)
     values = np.asarray(values, dtype=float)
     mask = np.zeros(values.shape, bool) if mask is None else np.asarray(mask, dtype=bool)
     if mask.ndim < values.ndim:  # of a column of objects that are arrays
         mask = mask[:, None]
-    return values, np.broadcast_to(mask, values.shape), unit
+    # What NumPy writes in place of masked values is seldom told from them later on.
+    mask = mask | np.isclose(values, _FILL_VALUE, rtol=1e-6, atol=0)
+    return values, mask, unit
+
+
+def parse_unit(name, unit):
+    """A unit as it is meant, whoever has spelt it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column, for messages.
+    unit : str, astropy.units.UnitBase or None
+
+    Returns
+    -------
+    astropy.units.UnitBase or None
+        None if there is none. Of Vega magnitudes it is one for which `vega_unit` is true.
+
+    Raises
+    ------
+    ValueError
+        If the unit is not understood or has a factor of h.
+    """
+    if unit is None or isinstance(unit, str) and not unit.strip():
+        return None
+    # Some are unknown only to the format of the file that they were read from.
+    if isinstance(unit, str | u.UnrecognizedUnit):
+        unit = _spelt(str(unit).strip())
+    if isinstance(unit, u.UnrecognizedUnit | u.StructuredUnit):
+        raise ValueError(
+            f"column {name!r}: unit {str(unit)!r} is not understood; give it another, such as "
+            f"table[{name!r}].unit = 'nJy', or leave it out with columns={{{name!r}: None}}"
+        )
+    unit = _MISREAD.get(unit, unit)
+    if u.A in getattr(unit, "bases", ()):
+        # Nobody measures flux per ampere: it is the Angstrom, spelt as files often do.
+        meant = unit * (u.A / u.AA) ** -unit.powers[unit.bases.index(u.A)]
+        unit = meant if meant.physical_type == "power density/spectral flux density wav" else unit
+    _refuse_h(name, unit)
+    return unit
+
+
+def _spelt(text):
+    """A unit by its spelling, one that astropy may not know."""
+    compact = re.sub(r"[\s_()\[\]{}.,'\"-]", "", text.lower())
+    if compact in SPELLINGS:
+        return SPELLINGS[compact]
+    for pattern, meaning in PARTS:
+        text = re.sub(rf"(?<![a-z])({pattern})(?![a-z])", meaning, text, flags=re.I)
+    # Logarithms: log10(Msun), log(M/Msun), and [Msun] as the CDS writes it.
+    if found := re.fullmatch(r"(?:log(?:10)?|dex)\s*\(?(.+?)\)?|\[(.+)\]", text, re.I):
+        inside = re.sub(r"^(m|m\*|m_?star|mass|sfr)\s*/\s*", "", found[1] or found[2], flags=re.I)
+        inside = _parsed(inside.strip("() "))
+        if not isinstance(inside, u.UnrecognizedUnit):
+            return u.DexUnit(inside)
+    return _parsed(text)
+
+
+def _parsed(text):
+    """What astropy makes of a unit, without its advice on spelling."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", u.UnitsWarning)
+        return u.Unit(text, parse_strict="silent")
+
+
+def _refuse_h(name, unit):
+    """Raise if a unit of masses or luminosities has a factor of h, the Hubble parameter."""
+    linear = getattr(unit, "physical_unit", unit)
+    h = next((base for base in linear.bases if str(base) in ("littleh", "h")), None)
+    # Astropy takes the h of 'Msun/h' for the hour: one of luminosities and masses it is not.
+    if h is None or (h == u.h and not {u.solMass, u.solLum, u.kg, u.g} & {*linear.bases}):
+        return
+    from astropy.cosmology import Planck15
+
+    power = linear.powers[linear.bases.index(h)]
+    without, factor = f"{linear / h**power}", "h"
+    if abs(power) in (50, 70, 75):
+        # Astropy takes h70, which is h / 0.7, for the 70th power of h.
+        power, factor = power / abs(power), f"(h / {abs(power) / 100:g})"
+    if linear is unit:
+        remedy = f"divide by {factor}" if power == -1 else f"multiply by {factor}**({power:g})"
+    else:
+        logarithm = f"log10({factor.strip('()')})"
+        remedy = f"subtract {logarithm}" if power == -1 else f"add {power:g} * {logarithm}"
+        without = f"dex({without})"
+    raise ValueError(
+        f"column {name!r} has unit {str(unit)!r}, with a factor of h, the Hubble parameter; what "
+        f"is read is without factors of h: {remedy}, with the h of the cosmology that the values "
+        f"were made with (h = {Planck15.h:.4g} in Planck15, which is used here), and give the unit "
+        f"{without!r}"
+    )
 
 
 def _numbers_from_objects(name, values):
     """Columns of Python objects, as tables from elsewhere may have them, if they are numbers."""
-    if values.dtype.kind == "O" and not any(isinstance(v, (str, bytes)) for v in values.flat):
+    no_number = (str, bytes, bool, np.bool_)
+    if values.dtype.kind == "O" and not any(isinstance(v, no_number) for v in values.flat):
         try:
             return np.array([np.nan if v is None else v for v in values], dtype=float)
         except (TypeError, ValueError):
@@ -97,6 +216,11 @@ def magnitude_unit(unit):
     return unit == u.mag or isinstance(unit, u.MagUnit)
 
 
+def vega_unit(unit):
+    """Whether a unit is one of Vega magnitudes, ours or another package's."""
+    return isinstance(unit, u.MagUnit) and str(unit.physical_unit).lower() == "vega"
+
+
 def njy_per(unit, pivot):
     """What one of a linear unit of flux is in nJy at wavelengths in Angstrom.
 
@@ -104,11 +228,18 @@ def njy_per(unit, pivot):
     """
     if isinstance(unit, u.function.FunctionUnitBase):
         raise u.UnitConversionError
-    equivalencies = u.spectral_density(pivot * u.AA) + u.zero_point_flux(_AB_ZERO_POINT)
-    return (1 * unit).to_value(u.nJy, equivalencies)
+    zero_point = u.zero_point_flux(_AB_ZERO_POINT)
+    try:
+        return (1 * unit).to_value(u.nJy, zero_point)
+    except u.UnitConversionError:
+        # Only now: astropy takes most of the time of reading a small table for this list.
+        per_wavelength = u.spectral_density(pivot * u.AA)
+        return (1 * unit).to_value(u.nJy, per_wavelength + zero_point)
 
 
-def to_njy(name, values, unit, errors=None, error_unit=None, pivot=None, softening=None):
+def to_njy(
+    name, values, unit, errors=None, error_unit=None, pivot=None, softening=None, vega_to_ab=None
+):
     r"""Fluxes or magnitudes with their errors, in nJy.
 
     Parameters
@@ -123,6 +254,8 @@ def to_njy(name, values, unit, errors=None, error_unit=None, pivot=None, softeni
         Pivot wavelength in Angstrom of the filter, with which :math:`f_\lambda` is converted.
     softening : float, optional
         The parameter b of asinh magnitudes (Lupton, Gunn & Szalay 1999).
+    vega_to_ab : float or ndarray, optional
+        AB minus Vega magnitude of the filter, with which Vega magnitudes are converted.
 
     Returns
     -------
@@ -133,21 +266,36 @@ def to_njy(name, values, unit, errors=None, error_unit=None, pivot=None, softeni
     Raises
     ------
     ValueError
-        If a unit is missing or is not one of flux densities or magnitudes.
+        If a unit is missing or is not one of flux densities or magnitudes; if what converts Vega
+        or asinh magnitudes is not known.
     """
     if unit is None:
         raise ValueError(no_unit_message(name, "'nJy' (flux) or 'mag(AB)' (magnitude)"))
     if errors is None:
         errors = np.full(values.shape, np.nan)
     is_magnitude = magnitude_unit(unit)
+    if vega_unit(unit):
+        if vega_to_ab is None or not np.isfinite(vega_to_ab).all():
+            raise ValueError(
+                f"column {name!r} holds Vega magnitudes, but Vega's AB magnitude there is not "
+                "known: convert it to AB magnitudes or to flux densities"
+            )
+        values, unit = values + vega_to_ab, u.ABmag
+    if unit == _ASINH:
+        if softening is None:
+            raise ValueError(
+                f"column {name!r} holds asinh magnitudes of unknown softening (it is known of "
+                "columns named as SDSS names its own): convert it to flux densities"
+            )
+        unit = u.ABmag
     linear = u.AB if unit == u.mag else unit.physical_unit if is_magnitude else unit
     try:
         scale = njy_per(linear, pivot)
     except u.UnitConversionError:
         raise ValueError(
-            f"column {name!r} has unit {str(unit)!r}, which is no flux density or magnitude: give "
-            "it its true unit, such as 'nJy' or 'mag(AB)', or leave it out with "
-            f"columns={{{name!r}: None}}"
+            f"column {name!r} has unit {str(unit)!r}, which is no flux density or magnitude"
+            f"{_kind(linear)}: give it its true unit, such as 'nJy' or 'mag(AB)', or leave it out "
+            f"with columns={{{name!r}: None}}"
         ) from None
 
     if is_magnitude:
@@ -177,6 +325,16 @@ def to_njy(name, values, unit, errors=None, error_unit=None, pivot=None, softeni
         ) from None
     with np.errstate(over="ignore"):
         return values * scale, errors * error_scale
+
+
+def _kind(unit):
+    """What a unit that is not one of flux densities is of, as part of a message."""
+    if isinstance(unit, u.UnitBase):
+        if any(unit.is_equivalent(x) for x in ("W", "W / Hz", "W / um", "solLum")):
+            return " but a luminosity; what is read is the light that is observed"
+        if u.ct in unit.bases or u.electron in unit.bases or u.photon in unit.bases:
+            return " but a count, which has no zero point"
+    return ""
 
 
 def to_internal(name, prop, values, unit, errors=None, error_unit=None):

@@ -1,17 +1,41 @@
 """Columns to measurements: values, errors and states."""
 
+import warnings
+
 import numpy as np
 from astropy import units as u
 
-from ..filters import load_filter
+from ..filters import list_filters, load_filter
 from ..galaxies import LIMIT, MEASURED, MISSING, Measurement
 from ..properties import get_property
-from .units import magnitude_unit, plain, to_internal, to_njy
+from .units import (
+    magnitude_unit,
+    no_unit_message,
+    parse_unit,
+    plain,
+    to_internal,
+    to_njy,
+    vega_unit,
+)
 
-__all__ = ["array_column", "count", "measurement", "pivots", "read_fluxes", "read_scalar"]
+__all__ = [
+    "array_column",
+    "columns_of",
+    "count",
+    "errors_of",
+    "measurement",
+    "pivots",
+    "read_fluxes",
+    "read_scalar",
+    "unit_of",
+]
 
 #: No object has a magnitude of this size: 99, 999 and the like mean that there is none.
 IMPOSSIBLE_MAGNITUDE = 90.0
+#: Nor is anything else of this size, in the units that are used inside, or known to such a part.
+IMPOSSIBLE = 1e30
+#: No galaxy comes towards us faster: what is below is no redshift, but says that there is none.
+LOWEST_REDSHIFT = -0.01
 
 
 def read_fluxes(table, assignment, pivot, counts, length=None):
@@ -32,48 +56,173 @@ def read_fluxes(table, assignment, pivot, counts, length=None):
     -------
     Measurement, shape (n,) or (n, length)
     """
-    column = assignment.column
+    column, filters = assignment.column, _filters(assignment.target)
     values, mask, unit = _column(table, column, length)
-    unit = u.Unit(assignment.unit) if unit is None and assignment.unit else unit
+    unit = unit_of(assignment, unit)
+    is_magnitude = unit is not None and magnitude_unit(unit)
     errors, error_unit = None, None
     if assignment.error is not None:
-        errors, error_mask, error_unit = _column(table, assignment.error, length)
-        errors = np.where(error_mask, np.nan, errors)
-        if error_unit is None and assignment.unit and not magnitude_unit(unit):
+        errors, error_unit = errors_of(assignment, *_column(table, assignment.error, length), unit)
+        if assignment.limit_sigma is not None:
+            errors = np.where(np.isin(errors, list(assignment.sentinels)), np.nan, errors)
+        if error_unit is None and assignment.unit and not is_magnitude:
             error_unit = unit
 
     missing = count(counts, "masked", mask, np.ones_like(mask))
     no_number = ~np.isfinite(values)
     missing |= count(counts, "NaN or infinite", no_number, ~missing)
-    undetected = np.zeros_like(missing)
+    undetected, unobserved = np.zeros_like(missing), np.zeros_like(missing)
     for sentinel, meaning in assignment.sentinels.items():
         found = count(counts, f"{meaning} ({sentinel:g})", values == sentinel, ~missing)
         missing |= found
         if meaning == "not detected":
             undetected |= found
-    is_magnitude = unit is not None and magnitude_unit(unit)
+        else:
+            unobserved |= found
     if is_magnitude:
         impossible = np.abs(values) >= IMPOSSIBLE_MAGNITUDE
         missing |= count(counts, "no magnitude (90 or beyond)", impossible, ~missing)
 
-    limits = np.where(undetected, np.nan if errors is None else errors, np.nan)
-    values = np.where(missing, np.nan, values + (assignment.to_ab if is_magnitude else 0.0))
-    flux, error = to_njy(
-        column, values, unit, errors, error_unit, pivot, softening=assignment.softening
-    )
+    def njy(name, values, unit, errors=None, error_unit=None):
+        vega_to_ab = None
+        if vega_unit(unit):
+            vega_to_ab = np.array([load_filter(name).vega_to_ab.value for name in filters])
+            vega_to_ab = vega_to_ab if length else vega_to_ab[0]
+        flux, error = to_njy(
+            name, values, unit, errors, error_unit, pivot, assignment.softening, vega_to_ab
+        )
+        if error_unit is None or magnitude_unit(unit):
+            error_unit = unit
+        return flux * _to_ab(assignment, unit), error * _to_ab(assignment, error_unit)
+
+    try:
+        flux, error = njy(column, np.where(missing, np.nan, values), unit, errors, error_unit)
+    except ValueError as failure:
+        if not assignment.inverse_variance:
+            raise
+        raise ValueError(f"{failure}, by the inverse variances in {assignment.error!r}") from None
+    unknown = np.isnan(error)
     bad = count(
         counts, "zero, negative or infinite error", (error <= 0) | np.isinf(error), ~missing
     )
     state = np.where(missing | bad, MISSING, MEASURED)
+    if assignment.limit_sigma is not None:
+        limited = (state == MEASURED) & unknown
+        # Nothing has less than no flux: a negative limit is none. Nor is a magnitude of zero.
+        bad = (values <= 0) | (flux <= 0)
+        bad = count(counts, "limit that is not positive", bad, limited)
+        state = np.where(bad, MISSING, np.where(limited, LIMIT, state))
+        error = np.where(limited, flux / assignment.limit_sigma, error)
 
-    # Magnitudes of one sigma of the sky, which stand where there is no detection.
-    limits = np.where((limits > 0) & (limits < IMPOSSIBLE_MAGNITUDE), limits, np.nan)
-    if np.isfinite(limits).any():
-        one_sigma, _ = to_njy(column, limits, unit, pivot=pivot)
-        limited = np.isfinite(limits)
-        flux, error = (np.where(limited, one_sigma, x) for x in (flux, error))
-        state = np.where(limited, LIMIT, state)
-    return measurement(flux, error, state)
+    # Limits that stand elsewhere: magnitudes of one sigma of the sky, and columns of their own.
+    if assignment.depth is not None:
+        limits = [(assignment.depth, 1.0, undetected)]
+    elif undetected.any() and assignment.error is not None:
+        limits = [(assignment.error, 1.0, undetected)]
+    else:
+        limits = []
+    if assignment.limit is not None:
+        limits.append((*assignment.limit, (state == MISSING) & ~unobserved))
+    for name, level, where in limits:
+        limit, limit_mask, limit_unit = _column(table, name, length)
+        own = assignment.limit is not None and name == assignment.limit[0]
+        if own and assignment.limit_unit:
+            limit_unit = parse_unit(name, assignment.limit_unit)
+        elif own and limit_unit is None and not assignment.unit:
+            raise ValueError(no_unit_message(name, repr(str(unit))))
+        elif limit_unit is None or name == assignment.error:
+            limit_unit = unit
+        if limit_unit == u.mag and is_magnitude:
+            limit_unit = unit  # plain magnitudes are on the system of those beside them
+        good = where & ~limit_mask & (limit > 0) & np.isfinite(limit)
+        if magnitude_unit(limit_unit):
+            good &= limit < IMPOSSIBLE_MAGNITUDE
+        if good.any():
+            in_njy, _ = njy(name, np.where(good, limit, np.nan), limit_unit)
+            good &= in_njy > 0  # asinh magnitudes go below no flux
+            flux, error = np.where(good, in_njy, flux), np.where(good, in_njy / level, error)
+            state = np.where(good, LIMIT, state)
+    return measurement(flux, error, state, counts)
+
+
+def _filters(target):
+    """The filters whose fluxes a target holds."""
+    return list_filters("spherex") if target == "spherex" else [target]
+
+
+def unit_of(assignment, unit):
+    """The unit of a column: the one that is told, its own, or the convention's."""
+    if assignment.unit is None:
+        return unit
+    known = parse_unit(assignment.column, assignment.unit)
+    if unit is None or assignment.told_unit:
+        return known
+    if magnitude_unit(unit) != magnitude_unit(known):
+        column = assignment.column
+        raise ValueError(
+            f"column {column!r} has unit {str(unit)!r}, but by its name it holds "
+            f"{'magnitudes' if magnitude_unit(known) else 'fluxes'} ({assignment.source}): give it "
+            f"its true unit, or say what it holds, e.g. columns={{{column!r}: "
+            f"'{assignment.target}[{unit}]'}}"
+        )
+    # Plain magnitudes do not say on which system they are, but the convention does.
+    return known if unit == u.mag else unit
+
+
+def _to_ab(assignment, unit):
+    """The factor that brings fluxes to the AB system, of asinh magnitudes too.
+
+    Offsets are those of the survey's own magnitudes and maggies: a flux in Jy has no zero point,
+    and Vega magnitudes have another.
+    """
+    if magnitude_unit(unit):
+        own = not vega_unit(unit)
+    else:
+        own = u.Unit("mgy").is_equivalent(unit)
+    return 10 ** (-0.4 * assignment.to_ab) if own else 1.0
+
+
+def errors_of(assignment, errors, mask, unit, values_unit):
+    """Errors of one sigma, from a column of errors or of inverse variances.
+
+    Parameters
+    ----------
+    assignment : Assignment
+        Of the values.
+    errors, mask, unit
+        The column as of `astromosaic.catalog.units.plain`.
+    values_unit : astropy.units.UnitBase or None
+        The unit of the values. Inverse variances without a unit are in one over its square.
+
+    Returns
+    -------
+    errors : ndarray
+        NaN where they are masked; infinite where the inverse variance is zero, as nothing is known
+        there, and negative where it is negative or infinite.
+    unit : astropy.units.UnitBase or None
+
+    Raises
+    ------
+    ValueError
+        If inverse variances are in magnitudes or dex of something.
+    """
+    if assignment.error_unit:
+        unit = parse_unit(assignment.error, assignment.error_unit)
+    if assignment.inverse_variance:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bad = (errors < 0) | np.isinf(errors)
+            errors = np.where(bad, -1.0, np.maximum(errors, 0) ** -0.5)
+        if isinstance(unit, u.function.FunctionUnitBase):
+            raise ValueError(
+                f"column {assignment.error!r} has unit {str(unit)!r}, but by its name it holds "
+                "inverse variances: give it its true unit, or leave it out with "
+                f"columns={{{assignment.error!r}: None}}"
+            )
+        if unit is not None:
+            unit = unit**-0.5
+        elif not isinstance(values_unit, u.function.FunctionUnitBase):
+            unit = values_unit  # errors of logarithms need none
+    return np.where(mask, np.nan, errors), unit
 
 
 def read_scalar(table, assignment, counts):
@@ -90,17 +239,22 @@ def read_scalar(table, assignment, counts):
     """
     prop = get_property(assignment.target)
     values, mask, unit = _column(table, assignment.column)
+    unit = unit_of(assignment, unit)
     errors, error_unit = None, None
     if assignment.error is not None:
-        errors, error_mask, error_unit = _column(table, assignment.error)
+        errors, error_unit = errors_of(assignment, *_column(table, assignment.error), unit)
         # An error of zero is common for spectroscopic redshifts: it says exact, not bad.
-        errors = np.where(error_mask | (errors == 0), np.nan, errors)
+        errors = np.where(errors == 0, np.nan, errors)
     coordinate, error = to_internal(assignment.column, prop, values, unit, errors, error_unit)
     missing = count(counts, "masked", mask, np.ones_like(mask))
-    missing |= count(counts, f"no valid {prop.name}", ~np.isfinite(coordinate), ~missing)
+    # Far outside of its range are 99, -99, -9999 and the like, which say that there is none.
+    width = prop.high - prop.low
+    lowest = np.log1p(LOWEST_REDSHIFT) if prop.name == "redshift" else prop.low - width
+    valid = (coordinate >= lowest) & (coordinate <= prop.high + width)
+    missing |= count(counts, f"no valid {prop.name}", ~valid, ~missing)
     bad = (error < 0) | np.isinf(error)
     missing |= count(counts, "negative or infinite error", bad, ~missing)
-    return measurement(coordinate, error, np.where(missing, MISSING, MEASURED))
+    return measurement(coordinate, error, np.where(missing, MISSING, MEASURED), counts)
 
 
 def pivots(names):
@@ -110,14 +264,14 @@ def pivots(names):
 
 def _column(table, name, length=None):
     """A column as plain values, mask and unit, once its shape is right."""
-    column = table[name]
+    values, mask, unit = plain(name, table[name])
     shape = (len(table),) if length is None else (len(table), length)
-    if np.shape(column) != shape:
+    if values.shape != shape:
         raise ValueError(
-            f"column {name!r} has shape {np.shape(column)}, expected {shape}"
+            f"column {name!r} has shape {values.shape}, expected {shape}"
             + (" with one flux per channel in order of wavelength" if length else "")
         )
-    return plain(name, column)
+    return values, mask, unit
 
 
 def array_column(table, name, shape=None):
@@ -131,6 +285,16 @@ def array_column(table, name, shape=None):
     return values, mask, unit
 
 
+def columns_of(table, names, rows=slice(None)):
+    """Some columns and rows of a table, copied, without astropy's warnings of odd columns.
+
+    What it has to say of them, it has said when the table was made.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return table[names][rows]
+
+
 def count(counts, kind, found, among):
     """Count what is found among values not yet accounted for, and return it."""
     found = found & among
@@ -139,9 +303,15 @@ def count(counts, kind, found, among):
     return found
 
 
-def measurement(value, error, state):
-    """A measurement in single precision; what leaves its range is missing."""
+def measurement(value, error, state, counts=None):
+    """A measurement in single precision; values and errors of an impossible size are missing.
+
+    ``counts`` gains how many these are.
+    """
     with np.errstate(over="ignore", under="ignore"):
         value, error = value.astype(np.float32), error.astype(np.float32)
-    state = np.where(np.isfinite(value) & ~(error == 0) & ~np.isinf(error), state, MISSING)
-    return Measurement(value, error, state)
+    size = np.abs(value)
+    lost = ~(size < IMPOSSIBLE) | (error >= IMPOSSIBLE) | (error <= size / IMPOSSIBLE)
+    if counts is not None:
+        count(counts, "of an impossible size", lost, state != MISSING)
+    return Measurement(value, error, np.where(lost, MISSING, state))

@@ -8,6 +8,7 @@ import difflib
 import re
 from functools import lru_cache
 
+from ..properties import PROPERTIES, VECTORS
 from .curves import read_curve, sedpy_names, spherex_channels
 
 __all__ = ["canonical_name", "list_filters", "list_sets"]
@@ -43,11 +44,22 @@ ALIASES = [
     ("cfht_{}", "cfht_wircam_{}_8201", "H"),
     ("cfht_{}", "cfht_wircam_{}_8302", "Ks"),
     ("vista_{}", "vista_vircam_{}", "Z Y J H Ks"),
+    ("viking_{}", "vista_vircam_{}", "Z Y J H Ks"),
+    ("uvista_{}", "vista_vircam_{}", "Y J H Ks"),
     ("ukidss_{}", "ukirt_wfcam_{}", "J H K"),
     ("2mass_{}", "twomass_{}", "J H Ks"),
+    ("2mass_{}", "twomass_{}s", "K"),
+    ("allwise_{}", "wise_{}", "w1 w2 w3 w4"),
+    ("catwise_{}", "wise_{}", "w1 w2"),
+    ("unwise_{}", "wise_{}", "w1 w2"),
     ("irac_ch{}", "spitzer_irac_ch{}", "1 2 3 4"),
+    ("irac{}", "spitzer_irac_ch{}", "1 2 3 4"),
     ("roman_{}", "roman_wfi_{}", "f062 f087 f106 f129 f146 f158 f184 f213"),
 ]
+
+
+#: Filters by name that `astromosaic.filters.register_filter` has added.
+REGISTERED = {}
 
 
 @lru_cache(maxsize=1)
@@ -90,7 +102,7 @@ def _lowercase():
 
 def find_name(name):
     """The canonical name of a filter, or None if there is no such filter."""
-    if name in sources():
+    if name in sources() or name in REGISTERED:
         return name
     if name in _aliases():
         return _aliases()[name]
@@ -121,12 +133,24 @@ def canonical_name(name):
     if found is not None:
         return found
     close = sorted(_lowercase().get(str(name).lower(), ())) or difflib.get_close_matches(
-        str(name), [*sources(), *_aliases()], n=4, cutoff=0.6
+        str(name), [*sources(), *_aliases(), *REGISTERED], n=4, cutoff=0.6
     )
     hint = f"did you mean {', '.join(close)}? " if close else ""
     raise ValueError(
         f"unknown filter {name!r}: {hint}astromosaic.filters.list_filters() lists all names"
     )
+
+
+def check_new_name(name):
+    """Raise ValueError if a filter cannot be given that name."""
+    taken = name.lower() in {*PROPERTIES, *VECTORS} or find_set(name) is not None
+    if taken or not re.fullmatch(r"(?!mag_)[A-Za-z][\w.:/+-]*(?<!_err)", name):
+        raise ValueError(
+            f"a filter cannot be called {name!r}"
+            + (", which means something else" if taken else "")
+            + ": give a name that begins with a letter, has no spaces, does not begin with 'mag_' "
+            "nor end with '_err', and is no property, vector or filter set"
+        )
 
 
 def filter_set(name):
@@ -139,7 +163,17 @@ def filter_set(name):
 
 def list_sets():
     """Names of the filter sets, sorted: ``["acs_wfc", ..., "lsst", "sdss", "spherex", ...]``."""
-    return sorted({filter_set(name) for name in sources()})
+    return list(_sets())
+
+
+@lru_cache(maxsize=1)
+def _sets():
+    return tuple(sorted({filter_set(name) for name in sources()}))
+
+
+def find_set(name):
+    """The filter set of that name, without regard to case, or None if there is no such set."""
+    return {known.lower(): known for known in _sets()}.get(name.lower())
 
 
 def list_filters(set=None):
@@ -148,7 +182,7 @@ def list_filters(set=None):
     Parameters
     ----------
     set : str, optional
-        One of `list_sets`.
+        One of `list_sets`; capitals do not matter.
 
     Returns
     -------
@@ -162,7 +196,8 @@ def list_filters(set=None):
     """
     if set is None:
         return [name for s in list_sets() for name in list_filters(s)]
-    found = [name for name in sources() if filter_set(name) == set]
-    if not found:
+    known = find_set(set)
+    if known is None:
         raise ValueError(f"unknown filter set {set!r}; known are {', '.join(list_sets())}")
+    found = [name for name in sources() if filter_set(name) == known]
     return sorted(found, key=lambda name: read_curve(*sources()[name]).wave_effective)

@@ -10,7 +10,14 @@ import torch
 
 from .transformer import ModelConfig, Transformer
 
-__all__ = ["bundled_weights", "checksum", "find_device", "load_weights", "save_weights"]
+__all__ = [
+    "bundled_weights",
+    "check_path",
+    "checksum",
+    "find_device",
+    "load_weights",
+    "save_weights",
+]
 
 
 def bundled_weights():
@@ -26,6 +33,18 @@ def checksum(tensors):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
+
+
+def check_path(path, overwrite=False):
+    """Raise unless weights can be written there; meant to be called before a long computation."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path} to")
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} exists already: choose another name, or allow it to be overwritten "
+            "(overwrite=True, on the command line --overwrite)"
+        )
 
 
 def save_weights(path, network, card):

@@ -9,8 +9,8 @@ from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
 from astromosaic.catalog import read_table
-from astromosaic.catalog.columns import CONVENTIONS, SURVEYS
-from astromosaic.filters import canonical_name, load_filter
+from astromosaic.catalog.columns import SURVEYS
+from astromosaic.filters import load_filter
 from astromosaic.galaxies import LIMIT, MEASURED, MISSING
 from astromosaic.properties import PROPERTIES
 
@@ -246,7 +246,7 @@ def test_sdss_magnitudes_are_asinh():
     b = SURVEYS["SDSS"].softening["r"]
     mag = [17.0, -2.5 * np.log10(b), 26.0, -9999.0]
     table = Table(
-        {"MODELMAG_R": mag, "modelmagerr_r": [0.01, 0.2, 0.5, -9999.0], "extinction_r": [0.1] * 4}
+        {"MODELMAG_R": mag, "modelmagerr_r": [0.01, 0.2, 0.5, -9999.0], "extinction_r": [0.0] * 4}
     )
     galaxies, reading = read_table(table)
     flux, error, state = (
@@ -260,7 +260,6 @@ def test_sdss_magnitudes_are_asinh():
     assert error[2] > 0
     assert state[3] == MISSING
     assert any("asinh" in note for note in reading.notes)
-    assert any("extinction_r is not applied" in note for note in reading.notes)
 
 
 def test_sdss_offsets_to_ab():
@@ -270,21 +269,13 @@ def test_sdss_offsets_to_ab():
     np.testing.assert_allclose(galaxies.photometry.value[0], expected, rtol=1e-4)
 
 
-def test_every_convention_is_recognised():
-    for convention in CONVENTIONS:
-        if convention.survey is None:
-            continue
-        survey = SURVEYS[convention.survey]
-        for band, name in survey.filters.items():
-            assert canonical_name(name) == name
-            column = convention.value.format(b=band)
-            table = Table({column: Column([20.0], unit=convention.unit)})
-            if convention.errors:
-                table[convention.errors[0].format(b=band)] = 0.1
-            galaxies, reading = read_table(table)
-            assert galaxies.filters == (name,)
-            assert np.isfinite(galaxies.photometry.error).all() == bool(convention.errors)
-            assert not reading.ignored
+def test_asinh_magnitudes_are_not_said_to_be_ab_already():
+    sdss = Table({b: Column([17.0], unit="mag") for b in "ugriz"}, meta={"survey": "SDSS DR17"})
+    notes = read_table(sdss)[1].notes
+    assert any("asinh" in note for note in notes)
+    assert not any("taken as AB" in note for note in notes)
+    sdss["lsst_y"] = Column([17.0], unit="mag")
+    assert any("taken as AB" in note for note in read_table(sdss)[1].notes)
 
 
 # Names that do not tell the survey
@@ -406,6 +397,12 @@ def test_wrong_columns(table, columns, message):
         assert "lsst_r" not in read_table(table, columns)[0].filters
         return
     with pytest.raises(ValueError, match=message):
+        read_table(table, columns)
+
+
+@pytest.mark.parametrize("columns", [{"lsst_r": 5}, ["lsst_r"], "lsst_r", {"lsst_r": ["lsst_g"]}])
+def test_columns_of_the_wrong_type(table, columns):
+    with pytest.raises(TypeError, match="columns="):
         read_table(table, columns)
 
 
@@ -589,7 +586,7 @@ def test_log_and_meta(table, caplog):
     with caplog.at_level(logging.INFO, logger="astromosaic"):
         _, reading = read_table(table)
     assert caplog.messages == [reading.summary()]
-    assert "lsst_r" in reading.summary()
+    assert "lsst_[ugrizy]" in reading.summary()
     table.meta["reading"] = reading.to_meta()
     assert table.copy().meta["reading"]["columns"]["lsst_r"] == "lsst_r"
 

@@ -14,6 +14,7 @@ from astromosaic.io import read_catalog
 
 COMMANDS = [
     ["predict"],
+    ["inspect"],
     ["plot"],
     ["info"],
     ["evaluate"],
@@ -24,6 +25,7 @@ COMMANDS = [
     ["simulate"],
     ["diagnose"],
     ["train"],
+    ["finetune"],
 ]
 
 

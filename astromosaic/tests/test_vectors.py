@@ -126,6 +126,8 @@ def test_embedding_of_spectra(truths):
     assert np.isfinite(states).all()
 
 
-def test_draws_of_vectors_are_refused_with_a_word(table):
-    with pytest.raises(ValueError, match="'sfh'"):
-        predict(table[:2], query="sfh", samples=3)
+def test_draws_of_vectors_stand_in_tables(table):
+    drawn = predict(table[:2], query=["redshift", "sfh"], samples=3)["sfh_samples"]
+    assert drawn.shape == (2, 3, len(LOOKBACK_EDGES) - 1)
+    with pytest.raises(ValueError, match=r"query=\['spectrum'\]"):
+        predict(table[:2], query="spectrum", samples=3)

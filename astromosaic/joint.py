@@ -1,0 +1,283 @@
+"""`JointPosterior`: what several queries are together.
+
+A model gives the distribution of one thing at a time. Draws of several that belong together follow
+from the chain rule, p(a, b | given) = p(a | given) p(b | given, a): one is drawn, added to what is
+known, and the next is asked. The same holds within a vector: its elements are drawn from coarse to
+fine, the middle one first, each level knowing all that came before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from .cosmology import age_gyr
+from .galaxies import MEASURED, Galaxies, Measurement
+from .properties import FLUX_SCALE, LOOKBACK_EDGES, LOOKBACK_MIDDLES, PROPERTIES, VECTORS
+
+__all__ = ["JointPosterior", "with_known"]
+
+# Draws worked on at a time: galaxies times draws.
+_BLOCK = 8192
+# Fluxes that are drawn are noiseless; they are given with this relative error, as the noiseless
+# fluxes of the training are.
+_RELATIVE_ERROR = 1e-3
+
+
+class JointPosterior(Mapping):
+    """The distributions of several queries for each of n galaxies, and their joint one.
+
+    It is a mapping of each query to its own `~astromosaic.posterior.Posterior` or
+    `~astromosaic.posterior.VectorPosterior`, whatever the others are.
+
+    Parameters
+    ----------
+    model : astromosaic.inference.Model
+    galaxies : Galaxies
+        What is known.
+    queries : sequence of str
+    progress : bool
+        Show a progress bar.
+    """
+
+    def __init__(self, model, galaxies: Galaxies, queries, progress=False):
+        self._model, self._galaxies = model, galaxies
+        self._posteriors = model.posterior_of(galaxies, list(queries), progress)
+        for posterior in self._posteriors.values():
+            posterior.joint = self
+
+    def __getitem__(self, query):
+        return self._posteriors[query]
+
+    def __iter__(self):
+        return iter(self._posteriors)
+
+    def __len__(self):
+        return len(self._posteriors)
+
+    def __repr__(self):
+        return f"<JointPosterior of {', '.join(self)} for {len(self._galaxies)} galaxies>"
+
+    def condition(self, **known):
+        """The joint posterior of the other queries if some of them were known.
+
+        Parameters
+        ----------
+        **known : Quantity or array_like, (n,) or scalar; (n, length) of vectors
+            True values by query, in the query's unit where they are plain numbers.
+
+        Returns
+        -------
+        JointPosterior
+            Of the queries that remain.
+
+        Raises
+        ------
+        KeyError
+            If a name is not one of the queries.
+        ValueError
+            If no query remains, or a value has the wrong shape or is outside of what the model
+            knows.
+        """
+        galaxies = self._galaxies
+        for query, value in known.items():
+            galaxies = with_known(galaxies, query, self._checked(query, value))
+        rest = [query for query in self if query not in known]
+        if not rest:
+            raise ValueError("all queries are fixed; leave at least one to be asked")
+        return JointPosterior(self._model, galaxies, rest)
+
+    def _checked(self, query, value):
+        """A value to condition on, without its unit."""
+        value = self[query]._without_unit(value)
+        length = (VECTORS[query].length,) if query in VECTORS else ()
+        shapes = ((), length, (len(self._galaxies), *length))
+        if value.shape not in shapes:
+            raise ValueError(
+                f"{query} has shape {value.shape}; give one value, or one for each galaxy, "
+                f"{shapes[-1]}"
+            )
+        if query in PROPERTIES:
+            prop = PROPERTIES[query]
+            inside = prop.to_internal(value)
+            # Also false where it is NaN, as the logarithm of a negative mass is.
+            if np.isnan(np.asarray(value, float)).any():
+                raise ValueError(f"{query} is given as NaN")
+            if not np.all((inside >= prop.low - 0.01) & (inside <= prop.high + 0.01)):
+                low, high = prop.to_physical(prop.low), prop.to_physical(prop.high)
+                raise ValueError(
+                    f"{query} is given outside of {low:.4g} to {high:.4g}"
+                    f"{' ' * bool(prop.unit)}{prop.unit}, which the model knows"
+                )
+        elif not np.isfinite(value).all():
+            raise ValueError(f"{query} is given with values that are not finite")
+        return value
+
+    def sample(self, n, seed=0, order=None, progress=False):
+        """Draw from the joint posterior.
+
+        Parameters
+        ----------
+        n : int
+            Number of draws for each galaxy.
+        seed : int
+        order : sequence of str, optional
+            Which queries are drawn, and in which order, which matters no more than the model
+            contradicts itself; by default all, as they were asked.
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        dict of str to ndarray or Quantity, (n_galaxies, n); (n_galaxies, n, length) of vectors
+            The k-th draws of all queries belong together. NaN where there is no answer.
+
+        Raises
+        ------
+        KeyError
+            If ``order`` names what was not asked.
+        ValueError
+            If it names something twice, or n is less than one.
+
+        Notes
+        -----
+        A query costs as much as predicting for n times as many galaxies, the first one nothing
+        unless it is a vector; a vector costs that for each of its levels, 5 for a history and 11
+        for a spectrum.
+        """
+        from tqdm import tqdm
+
+        order = list(self) if order is None else list(order)
+        if n < 1:
+            raise ValueError(f"{n} draws cannot be made; ask for one or more")
+        if stray := set(order) - set(self):
+            raise KeyError(f"{min(stray)!r} was not asked; there are {', '.join(self)}")
+        if len(set(order)) != len(order):
+            raise ValueError(f"order names a query twice: {', '.join(order)}")
+        rng = np.random.default_rng(seed)
+        parts = []
+        step = max(_BLOCK // n, 1)
+        starts = range(0, len(self._galaxies), step)
+        for start in tqdm(starts, unit="block", disable=not progress):
+            rows = np.arange(start, min(start + step, len(self._galaxies)))
+            parts.append(self._sample_rows(rows, n, order, rng))
+        draws = {query: np.concatenate([part[query] for part in parts]) for query in order}
+        _leave_the_big_bang_alone(draws)
+        return {query: self[query]._with_unit(draws[query]) for query in order}
+
+    def _sample_rows(self, rows, n, order, rng):
+        """Draws for some of the galaxies, without units."""
+        galaxies = self._galaxies[np.repeat(rows, n)]
+        draws = {}
+        for k, query in enumerate(order):
+            if query in VECTORS:
+                value = self._draw_vector(galaxies, query, rng)
+            elif k == 0:
+                value = self[query][rows]._draw(n, rng).reshape(-1)
+            else:
+                posterior = self._model.posterior_of(galaxies, [query])[query]
+                value = posterior._draw(1, rng)[:, 0]
+            draws[query] = value.reshape(len(rows), n, *value.shape[1:])
+            if k + 1 < len(order):
+                galaxies = with_known(galaxies, query, value)
+        return draws
+
+    def _draw_vector(self, galaxies, name, rng):
+        """One draw of a vector for each of the galaxies, level by level."""
+        drawn = np.full((len(galaxies), VECTORS[name].length), np.nan)
+        for index in _levels(VECTORS[name].length):
+            posterior = self._model.posterior_of(galaxies, [name])[name].elements(index)
+            drawn[:, index] = posterior._draw(rng)
+            galaxies = with_known(galaxies, name, drawn)
+        return drawn
+
+
+def _leave_the_big_bang_alone(draws):
+    """No stars and no halo before it, at the redshift of the same draw."""
+    if "redshift" not in draws:
+        return
+    age = age_gyr(draws["redshift"])[..., None]
+    for name, time in (("sfh", LOOKBACK_EDGES[:-1]), ("mah", LOOKBACK_MIDDLES)):
+        if name in draws:
+            draws[name] = np.where(time >= age, 0.0, draws[name])
+
+
+def with_known(galaxies, query, value):
+    """Galaxies of which something more is known, exactly.
+
+    Parameters
+    ----------
+    galaxies : Galaxies
+    query : str
+        A scalar, a vector, a filter (flux in nJy) or ``mag_`` and a filter (AB magnitude).
+    value : array_like, (n,) or scalar; (n, length) of vectors
+        True values in the query's unit; where NaN, what was known before stands.
+
+    Returns
+    -------
+    Galaxies
+    """
+    n = len(galaxies)
+    if query in PROPERTIES:
+        prop = PROPERTIES[query]
+        before = galaxies.scalars.get(query, Measurement.missing(n))
+        internal = prop.to_internal(np.broadcast_to(value, (n,)))
+        scalar = _replaced(before, internal, np.full(n, np.nan))
+        return replace(galaxies, scalars={**galaxies.scalars, query: scalar})
+    if query in VECTORS:
+        vector = VECTORS[query]
+        before = galaxies.vectors.get(query, Measurement.missing(n, vector.length))
+        value = np.broadcast_to(value, (n, vector.length))
+        error = _flux_error(value) if vector.is_flux else np.full(value.shape, np.nan)
+        vectors = {**galaxies.vectors, query: _replaced(before, value, error)}
+        return replace(galaxies, vectors=vectors)
+    return _with_flux(galaxies, query, np.broadcast_to(value, (n,)))
+
+
+def _with_flux(galaxies, query, value):
+    from .filters import canonical_name
+
+    name = canonical_name(query.removeprefix("mag_"))
+    if query.startswith("mag_"):
+        value = 10 ** (-0.4 * (value - 31.4))
+    if name not in galaxies.filters:
+        absent = Measurement.missing(len(galaxies), 1)
+        photometry = Measurement(
+            *(
+                np.concatenate([getattr(galaxies.photometry, part), getattr(absent, part)], axis=1)
+                for part in ("value", "error", "state")
+            )
+        )
+        galaxies = replace(galaxies, filters=(*galaxies.filters, name), photometry=photometry)
+    column = galaxies.filters.index(name)
+    values = np.full(galaxies.photometry.value.shape, np.nan)
+    values[:, column] = value
+    return replace(galaxies, photometry=_replaced(galaxies.photometry, values, _flux_error(values)))
+
+
+def _flux_error(value):
+    return _RELATIVE_ERROR * (np.abs(value) + FLUX_SCALE)
+
+
+def _replaced(before, value, error):
+    """A measurement in which values that are finite stand in place of what was known before."""
+    new = np.isfinite(value)
+    return Measurement(
+        np.where(new, value, before.value),
+        np.where(new, error, before.error),
+        np.where(new, MEASURED, before.state),
+    )
+
+
+def _levels(length):
+    """Indices of a vector from coarse to fine: the middle, then the middles of the gaps."""
+    levels, gaps = [], [(0, length)]
+    while gaps:
+        levels.append(np.array([(low + high) // 2 for low, high in gaps]))
+        gaps = [
+            gap
+            for low, high in gaps
+            for gap in ((low, (low + high) // 2), ((low + high) // 2 + 1, high))
+            if gap[1] > gap[0]
+        ]
+    return levels

@@ -1,0 +1,155 @@
+"""Joint draws: they follow the chain rule, in any order, and carry what belongs together."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+
+from astromosaic import load_model
+from astromosaic.cosmology import age_gyr
+from astromosaic.evaluation.inputs import give, load_truths
+from astromosaic.evaluation.paper import bundled_subset
+from astromosaic.galaxies import Galaxies, Measurement
+from astromosaic.joint import JointPosterior, _levels, with_known
+from astromosaic.properties import LOOKBACK_EDGES, VECTORS
+
+N, DRAWS = 30, 150
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model()
+
+
+@pytest.fixture(scope="module")
+def galaxies():
+    return give(load_truths(bundled_subset(), "test", N), ("LSST",), "survey")
+
+
+def log(draws, query):
+    value = draws[query]
+    return np.log1p(value) if query == "redshift" else np.log10(value.value)
+
+
+def test_the_order_of_drawing_matters_little(model, galaxies):
+    joint = JointPosterior(model, galaxies, ["redshift", "stellar_mass"])
+    forward = joint.sample(DRAWS, seed=1)
+    backward = joint.sample(DRAWS, seed=2, order=["stellar_mass", "redshift"])
+    noise = np.sqrt(2 / DRAWS)
+    for query in joint:
+        a, b = log(forward, query), log(backward, query)
+        off = (a.mean(axis=1) - b.mean(axis=1)) / a.std(axis=1)
+        assert np.median(np.abs(off)) < 2 * noise + 0.1
+        assert np.median(np.abs(np.log(b.std(axis=1) / a.std(axis=1)))) < 0.25
+    correlations = [
+        np.array(
+            [
+                np.corrcoef(z, m)[0, 1]
+                for z, m in zip(log(d, "redshift"), log(d, "stellar_mass"), strict=True)
+            ]
+        )
+        for d in (forward, backward)
+    ]
+    assert np.median(np.abs(correlations[0] - correlations[1])) < 0.2
+    # A galaxy that is farther away must be more massive to be as bright.
+    assert np.median(correlations[0]) > 0.2
+
+
+def test_draws_belong_together(model, galaxies):
+    """The spread of one is that of its own posterior; that at a given other is smaller."""
+    joint = JointPosterior(model, galaxies, ["redshift", "stellar_mass", "lsst_y"])
+    draws = joint.sample(DRAWS, seed=3)
+    mass = log(draws, "stellar_mass")
+    alone = np.log10(joint["stellar_mass"].sample(DRAWS).value)
+    assert np.median(np.abs(np.log(mass.std(axis=1) / alone.std(axis=1)))) < 0.3
+    known = joint.condition(redshift=np.median(draws["redshift"], axis=1))
+    assert list(known) == ["stellar_mass", "lsst_y"]
+    fixed = np.log10(known["stellar_mass"].sample(DRAWS).value)
+    assert np.median(fixed.std(axis=1) / alone.std(axis=1)) < 0.95
+    assert draws["lsst_y"].unit == u.nJy
+
+
+def test_a_history_is_drawn_as_a_whole(model, galaxies):
+    """Its elements vary together: their sum varies more than if each went its own way."""
+    joint = JointPosterior(model, galaxies, ["redshift", "sfh"])
+    draws = joint.sample(40)
+    assert draws["sfh"].shape == (N, 40, VECTORS["sfh"].length)
+    assert draws["sfh"].unit == u.Unit("solMass / yr")
+    assert (draws["sfh"].value >= 0).all()
+    before = LOOKBACK_EDGES[:-1] >= age_gyr(draws["redshift"])[..., None]
+    assert before.any()
+    assert (draws["sfh"].value[before] == 0).all()
+    recent = np.log10(draws["sfh"].value[:, :, 5:10] + 1e-3)
+    correlation = [np.corrcoef(galaxy.T)[0, 4] for galaxy in recent]
+    assert np.median(correlation) > 0.3
+
+
+def test_a_vector_posterior_draws_through_the_model(model, galaxies):
+    posterior = JointPosterior(model, galaxies[:2], ["sfh"])["sfh"]
+    assert posterior.sample(3).shape == (2, 3, len(LOOKBACK_EDGES) - 1)
+    with pytest.raises(ValueError, match="after that"):
+        posterior[:1].sample(3)
+
+
+def test_the_same_seed_gives_the_same_draws(model, galaxies):
+    joint = JointPosterior(model, galaxies[:5], ["redshift", "sfr"])
+    a, b, c = joint.sample(7, seed=1), joint.sample(7, seed=1), joint.sample(7, seed=2)
+    assert all(np.array_equal(a[q], b[q]) for q in joint)
+    assert not np.array_equal(a["redshift"], c["redshift"])
+
+
+def test_rows_of_which_nothing_is_known_have_no_draws(model, galaxies):
+    empty = Galaxies(2, galaxies.filters, Measurement.missing(2, len(galaxies.filters)))
+    draws = JointPosterior(model, empty, ["redshift", "sfr", "mag_lsst_r"]).sample(3)
+    assert all(np.isnan(draws[q]).all() for q in draws)
+
+
+def test_what_is_drawn_replaces_what_was_measured(galaxies):
+    known = with_known(galaxies, "mag_lsst_r", 22.0)
+    column = galaxies.filters.index("lsst_r")
+    assert known.filters == galaxies.filters
+    np.testing.assert_allclose(known.photometry.value[:, column], 10 ** (0.4 * 9.4), rtol=1e-5)
+    others = np.arange(len(galaxies.filters)) != column
+    np.testing.assert_array_equal(
+        known.photometry.value[:, others], galaxies.photometry.value[:, others]
+    )
+    added = with_known(galaxies, "hsc_g", 100.0)
+    assert added.filters == (*galaxies.filters, "hsc_g")
+
+
+@pytest.mark.parametrize("length", [1, 2, 31, 102, 1071])
+def test_levels_have_each_element_once_and_never_neighbours(length):
+    levels = _levels(length)
+    assert sorted(np.concatenate(levels)) == list(range(length))
+    assert len(levels) == int(np.ceil(np.log2(length + 1)))
+    assert all(np.diff(np.sort(level)).min(initial=2) >= 2 for level in levels)
+
+
+def test_errors_say_what_to_do(model, galaxies):
+    joint = JointPosterior(model, galaxies[:2], ["redshift", "sfr"])
+    with pytest.raises(KeyError, match="was not asked"):
+        joint.sample(2, order=["redshift", "dust_av"])
+    with pytest.raises(ValueError, match="twice"):
+        joint.sample(2, order=["redshift", "redshift"])
+    with pytest.raises(ValueError, match="leave at least one"):
+        joint.condition(redshift=1.0, sfr=1.0 * u.Msun / u.yr)
+    with pytest.raises(KeyError):
+        joint.condition(halo_mass=1e12)
+    with pytest.raises(ValueError, match="sfr is given outside"):
+        joint.condition(sfr=-1.0 * u.Msun / u.yr)
+    with pytest.raises(ValueError, match="redshift is given outside"):
+        joint.condition(redshift=99.0)
+    with pytest.raises(ValueError, match=r"shape \(3,\); give one value"):
+        joint.condition(redshift=[0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="one or more"):
+        joint.sample(0)
+
+
+def test_a_conditioned_vector_is_known(model):
+    joint = JointPosterior(model, Galaxies(1), ["redshift", "sfh", "stellar_mass"])
+    history = np.ones((1, len(LOOKBACK_EDGES) - 1)) * u.Unit("solMass / yr")
+    masses = [
+        joint.condition(sfh=rate * history, redshift=0.5)["stellar_mass"].median().value
+        for rate in (1, 10)
+    ]
+    # Ten times as many stars a year for as long are ten times the mass.
+    np.testing.assert_allclose(np.log10(masses[1] / masses[0]), 1.0, atol=0.3)

@@ -1,0 +1,139 @@
+"""How often the check of photometry against itself raises an alarm, falsely and rightly.
+
+    python benchmarks/flags.py --data survey_test.h5
+
+takes simulated galaxies in LSST's six bands with survey noise, brighter than i = 25.3, and counts
+flags: on good galaxies, and where one band is off, a zero point is wrong, a filter is mislabelled,
+or the source is no galaxy (a black body for a star, a power law for a quasar's continuum). With
+``--photoz TABLE`` it also prints what leaving out the flagged does to real redshifts.
+"""
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+
+from astromosaic import load_model
+from astromosaic.catalog import read_table
+from astromosaic.checks import INCONSISTENT, consistency
+from astromosaic.evaluation.inputs import give, load_truths
+from astromosaic.evaluation.metrics import bootstrap, point_metrics, redshift_deviation
+from astromosaic.evaluation.paper import bundled_subset
+from astromosaic.evaluation.photoz import TRUTH_COLUMNS
+from astromosaic.filters import list_filters, projection_matrix
+from astromosaic.galaxies import Galaxies, Measurement
+from astromosaic.io import read_catalog
+from astromosaic.training.noise import LSST_10_YEAR
+
+BRIGHTNESS = ((0.0, 22.0), (22.0, 24.0), (24.0, 25.3))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="file of mocks (default: galaxies of the package)")
+    parser.add_argument("--limit", type=int, default=2000, help="galaxies (default: 2000)")
+    parser.add_argument("--photoz", nargs="*", default=[], help="tables with true redshifts")
+    parser.add_argument("--weights")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    model = load_model(args.weights)
+
+    truths = load_truths(args.data or bundled_subset(), "test", args.limit)
+    galaxies = give(truths, ("LSST",), "survey", args.seed)
+    brightness = truths["mag_i"]
+    bright = brightness < BRIGHTNESS[-1][1]
+    galaxies, brightness = galaxies[bright], brightness[bright]
+    print(f"{len(galaxies)} simulated galaxies, LSST with survey noise; seed {args.seed}")
+    print(f"{'flagged, in per cent':34s}{'all':>8s}" + "".join(
+        f"{f'i {low:g}-{high:g}':>12s}" for low, high in BRIGHTNESS
+    ))  # fmt: skip
+    report("good galaxies (false alarms)", model, galaxies, brightness)
+    for magnitudes in (0.5, -0.5, 1.0, -1.0):
+        for band in "ugrizy":
+            name = f"{band} off by {magnitudes:+g} mag"
+            report(name, model, shifted(galaxies, band, magnitudes), brightness)
+    report("zero point of u off by 0.2 mag", model, shifted(galaxies, "u", 0.2), brightness)
+    report("zero point of g off by 0.2 mag", model, shifted(galaxies, "g", 0.2), brightness)
+    for a, b in ("gr", "iz", "zy"):
+        report(f"{a} and {b} mislabelled", model, swapped(galaxies, a, b), brightness)
+    rng = np.random.default_rng(args.seed)
+    for kelvin in (3500, 5000, 6500, 10_000):
+        star = observed(black_body(kelvin), brightness, rng)
+        report(f"black body of {kelvin} K", model, star, brightness)
+    report(
+        "power law, f_nu ~ nu^-0.5", model, observed(power_law(-0.5), brightness, rng), brightness
+    )
+    for path in args.photoz:
+        redshifts(path, model, args.seed)
+
+
+def report(name, model, galaxies, brightness):
+    flagged = consistency(model, galaxies)[1] < INCONSISTENT
+    parts = [flagged[(brightness >= low) & (brightness < high)] for low, high in BRIGHTNESS]
+    cells = "".join(f"{100 * part.mean():12.1f}" for part in parts)
+    print(f"{name:34s}{100 * flagged.mean():8.1f}{cells}", flush=True)
+
+
+def shifted(galaxies, band, magnitudes):
+    value = galaxies.photometry.value.copy()
+    value[:, galaxies.filters.index(f"lsst_{band}")] *= 10 ** (-0.4 * magnitudes)
+    return replace(galaxies, photometry=replace(galaxies.photometry, value=value))
+
+
+def swapped(galaxies, a, b):
+    """Galaxies with the fluxes of two bands under each other's names."""
+    order = np.arange(len(galaxies.filters))
+    i, j = (galaxies.filters.index(f"lsst_{band}") for band in (a, b))
+    order[[i, j]] = order[[j, i]]
+    photometry = galaxies.photometry
+    return replace(galaxies, photometry=Measurement(
+        photometry.value[:, order], photometry.error[:, order], photometry.state[:, order]
+    ))  # fmt: skip
+
+
+def observed(f_nu, brightness, rng):
+    """A spectrum at all those i magnitudes, with LSST's noise after ten years."""
+    wavelength = np.arange(3000.0, 12000.0, 5.0)
+    filters = list_filters("lsst")
+    flux = f_nu(wavelength) @ projection_matrix(filters, wavelength)
+    flux = flux / flux[filters.index("lsst_i")] * 10 ** (-0.4 * (brightness[:, None] - 31.4))
+    sky = np.array([10 ** (-0.4 * (LSST_10_YEAR[f[-1]] - 31.4)) / 5 for f in filters])
+    error = np.hypot(sky, 0.01 * flux)
+    value = flux + error * rng.normal(size=flux.shape)
+
+    return Galaxies(len(flux), filters, Measurement(value, error, np.ones(flux.shape)))
+
+
+def black_body(kelvin):
+    return lambda angstrom: angstrom**-3.0 / np.expm1(1.4388e8 / (angstrom * kelvin))
+
+
+def power_law(index):
+    return lambda angstrom: angstrom**-index
+
+
+def redshifts(path, model, seed):
+    """Outliers among the redshifts of a table, with and without those that are flagged."""
+    table = read_catalog(path)
+    truth = next(name for name in TRUTH_COLUMNS if name in table.colnames)
+    galaxies, _ = read_table(table, {truth: None})
+    flagged = consistency(model, galaxies)[1] < INCONSISTENT
+    estimate = model.posterior_of(galaxies, ["redshift"])["redshift"].median()
+    deviation = redshift_deviation(estimate, np.asarray(table[truth], float))
+    print(f"\n{path}: {100 * flagged.mean():.1f}% flagged")
+    for name, rows in (
+        ("all", flagged | ~flagged),
+        ("not flagged", ~flagged),
+        ("flagged", flagged),
+    ):
+        if not rows.any():
+            continue
+        figures = point_metrics(deviation[rows])
+        errors = bootstrap(point_metrics, deviation[rows], n=100, seed=seed)
+        print(f"{name:14s}" + "".join(
+            f"  {key} {figures[key]:.4f}±{errors[key]:.4f}" for key in ("nmad", "outlier_fraction")
+        ))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
