@@ -558,10 +558,25 @@ def _add_simulate(commands):
     parser.add_argument(
         "--ssp", metavar="FILE", help="another grid of stellar populations, in the DSPS convention"
     )
+    parser.add_argument(
+        "--packed",
+        action="store_true",
+        help="only galaxies to train on, in a small file (0.3 kB a galaxy) of which 'astromosaic "
+        "train' makes the light when it reads it, best on a GPU",
+    )
     _add_device(parser)
 
 
 def _simulate(args):
+    if args.packed:
+        if args.n_test or args.ssp:
+            raise ValueError("--packed has neither a test set nor other stellar populations")
+        from .simulation.mocks import N_TRAIN
+        from .simulation.packed import simulate_packed
+
+        simulate_packed(args.output, args.n_train or N_TRAIN, args.seed, args.sample)
+        print(f"written to {args.output}")
+        return
     from .simulation.mocks import simulate
 
     options = _given(args, "n_train", "n_test", "ssp", "device")

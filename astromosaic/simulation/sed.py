@@ -17,7 +17,17 @@ from ..properties import LOOKBACK_EDGES, SPECTRUM_EDGES
 from .igm import lyman_series_transmission
 from .ssp import LOG_STEP, Z_SUN, grid_folder, log_grid
 
-__all__ = ["LOG_U_RANGE", "Light", "Observer"]
+__all__ = [
+    "LOG_U_RANGE",
+    "Light",
+    "Observer",
+    "Optics",
+    "attenuation_curve",
+    "log_u_nodes",
+    "lyman_series_table",
+    "stellar_content",
+    "young_fraction",
+]
 
 #: Ionisation parameters drawn, each grid value in this range with equal chance: a broad prior.
 LOG_U_RANGE = (-3.5, -2.0)
@@ -64,6 +74,113 @@ class Light:
     log_u: np.ndarray
 
 
+class Optics:
+    """All that happens to the light of stars and nebulae on its way: dust, space, filters.
+
+    Parameters
+    ----------
+    wave : ndarray (n_wave,)
+        Rest-frame wavelengths in Angstrom, `LOG_STEP` apart in ln.
+    curve : ndarray (n_wave,)
+        Dust attenuation k(lambda) before its power-law slope.
+    lyman_series : ndarray (n_line, 7)
+        Coefficients of `lyman_series_transmission`.
+    filters : sequence of str
+        Names of filters within 0.12 and 5.6 micron.
+    device : str
+    """
+
+    def __init__(self, wave, curve, lyman_series, filters, device="cpu"):
+        self.wave, self.filters, self.device = wave, tuple(filters), torch.device(device)
+        self._k = self.tensor(curve)
+        self._ln_wave_v = self.tensor(np.log(wave / 5500.0))
+        self._igm_z = np.arange(0.0, 6.5, 0.02)
+        self._n_igm = int(np.searchsorted(wave, _LYA))
+        self._igm = self.tensor(
+            lyman_series_transmission(wave[: self._n_igm], self._igm_z, lyman_series)
+        )
+        self._project = self.tensor(projection_matrix(self.filters, _observed_wave))
+        self._v_pixel = int(np.searchsorted(wave, 5500.0))
+
+    def tensor(self, array):
+        return torch.as_tensor(np.asarray(array, np.float32), device=self.device)
+
+    def observe(self, light_old, light_young, lyman_alpha, population):
+        """What is seen of galaxies.
+
+        Parameters
+        ----------
+        light_old, light_young : Tensor (n, n_wave)
+            L_nu in L_sun/Hz per solar mass formed of stars older and younger than about 3 Myr,
+            nebular emission but Lyman alpha with the latter. Both are overwritten.
+        lyman_alpha : Tensor (n,)
+            Luminosity in L_sun per solar mass formed, before anything is absorbed.
+        population : Population
+            Of which redshift, mass, dust and template error are used.
+
+        Returns
+        -------
+        tuple of ndarray (n, n_filters), (n, 1071), (n,)
+            Noiseless fluxes and spectra in nJy; attenuation at 5500 Angstrom in magnitudes.
+        """
+        n = len(population)
+        z = self.tensor(population.redshift)
+        self._add_lyman_alpha(light_young, lyman_alpha, z)
+        av_old, av_young, delta, unobscured = self.tensor(population.dust).T[:, :, None]
+        k = self._k * torch.exp(delta * self._ln_wave_v) * (-0.4 * np.log(10.0) / 4.05)
+        bare = light_old[:, self._v_pixel] + light_young[:, self._v_pixel]
+        light = light_old * (unobscured + (1 - unobscured) * torch.exp(av_old * k))
+        light += light_young * (unobscured + (1 - unobscured) * torch.exp(av_young * k))
+        dust_av = -2.5 * torch.log10(light[:, self._v_pixel] / bare)
+
+        light *= self._interpolate_nodes(population)
+        light[:, : self._n_igm] *= self._interpolate_igm(z)
+        light *= self._distance_factor(population)[:, None]
+        observed = self._redshift(light, z)
+        sed = observed[:, _sed_pixels].reshape(n, _n_sed, _SED_BINNING).mean(dim=2)
+        flux = observed @ self._project
+        return flux.cpu().numpy(), sed.cpu().numpy(), dust_av.cpu().numpy()
+
+    def _add_lyman_alpha(self, light, luminosity, z):
+        constant, slope = _LYA_ESCAPE
+        escape = torch.clamp(constant * (1 + z) ** slope, max=1.0)
+        pixel = int(round(np.log(_LYA / self.wave[0]) / LOG_STEP))
+        light[:, pixel] += luminosity * escape / (2.99792458e18 / _LYA * LOG_STEP)
+
+    def _interpolate_nodes(self, population):
+        nodes = population.template_nodes
+        i = np.clip(np.searchsorted(nodes, self.wave) - 1, 0, len(nodes) - 2)
+        f = self.tensor(np.clip((self.wave - nodes[i]) / (nodes[i + 1] - nodes[i]), 0, 1))
+        factor = self.tensor(population.template_error)
+        i = torch.as_tensor(i, device=self.device)
+        return factor[:, i] * (1 - f) + factor[:, i + 1] * f
+
+    def _interpolate_igm(self, z):
+        x = z / 0.02
+        i = x.long().clamp(max=len(self._igm_z) - 2)
+        f = (x - i)[:, None]
+        return self._igm[i] * (1 - f) + self._igm[i + 1] * f
+
+    def _distance_factor(self, population):
+        """From L_nu per solar mass (L_sun/Hz) in the rest frame to f_nu in nJy observed."""
+        z = population.redshift.astype(float)
+        area = 4 * np.pi * (luminosity_distance_mpc(z) * _MPC_CM) ** 2
+        mass = 10.0**population.log_mass_formed
+        return self.tensor(mass * (1 + z) * _L_SUN_CGS / area / _NJY_CGS)
+
+    def _redshift(self, light, z):
+        """Shift rest-frame spectra to the observed grid, interpolating linearly in ln(lambda)."""
+        offset = np.log(_observed_wave[0] / self.wave[0]) / LOG_STEP
+        start = offset - torch.log1p(z) / LOG_STEP
+        whole = torch.floor(start)
+        f = (start - whole)[:, None]
+        index = whole.long()[:, None] + torch.arange(len(_observed_wave), device=self.device)
+        inside = (index >= 0) & (index < light.shape[1] - 1)
+        index = index.clamp(0, light.shape[1] - 2)
+        shifted = torch.gather(light, 1, index) * (1 - f) + torch.gather(light, 1, index + 1) * f
+        return torch.where(inside, shifted, torch.zeros((), device=self.device))
+
+
 class Observer:
     """Observes populations through a set of filters.
 
@@ -79,35 +196,21 @@ class Observer:
 
     def __init__(self, ssp, filters, line_scatter=0.2, device="cpu"):
         self.ssp, self.filters, self.line_scatter = ssp, tuple(filters), line_scatter
-        self.device = torch.device(device)
+        self.optics = Optics(
+            ssp.wave, attenuation_curve(ssp.wave), lyman_series_table(), filters, device
+        )
+        self._tensor = self.optics.tensor
         self._stellar = self._tensor(ssp.stellar.reshape(-1, len(ssp.wave)))
-        age = ssp.log_age_gyr
-        # diffsky's switch between the dust of young and old stars (avpop_mono).
-        self._young = self._tensor(1 / (1 + np.exp(5.0 * (age + 2.5))))
-        self._n_birth = int(np.sum(1 / (1 + np.exp(5.0 * (age + 2.5))) > 1e-3))
+        young = young_fraction(ssp.log_age_gyr)
+        self._young, self._n_birth = self._tensor(young), int(np.sum(young > 1e-3))
         self._stellar_young = self._tensor(
             ssp.stellar[:, : self._n_birth].reshape(-1, len(ssp.wave))
         )
-        # A grid without nebular emission has one ionisation parameter, NaN.
-        allowed = (ssp.log_u >= LOG_U_RANGE[0]) & (ssp.log_u <= LOG_U_RANGE[1])
-        allowed |= np.isnan(ssp.log_u)
-        self._log_u_nodes = np.flatnonzero(allowed)
-        shape = (int(allowed.sum()), len(ssp.log_z) * ssp.n_young)
-        self._nebular = self._tensor(ssp.nebular[allowed].reshape(*shape, len(ssp.wave)))
-        self._lya = self._tensor(ssp.lyman_alpha[allowed].reshape(shape))
-        self._k = self._tensor(_attenuation_curve(ssp.wave))
-        self._ln_wave_v = self._tensor(np.log(ssp.wave / 5500.0))
-        self._igm_z = np.arange(0.0, 6.5, 0.02)
-        self._n_igm = int(np.searchsorted(ssp.wave, _LYA))
-        coefficients = np.loadtxt(grid_folder() / "lyman_series_coefs_inoue_2014_table2.txt")
-        self._igm = self._tensor(
-            lyman_series_transmission(ssp.wave[: self._n_igm], self._igm_z, coefficients)
-        )
-        self._project = self._tensor(projection_matrix(self.filters, _observed_wave))
-        self._v_pixel = int(np.searchsorted(ssp.wave, 5500.0))
-
-    def _tensor(self, array):
-        return torch.as_tensor(np.asarray(array, np.float32), device=self.device)
+        self._log_u_nodes = log_u_nodes(ssp)
+        shape = (len(self._log_u_nodes), len(ssp.log_z) * ssp.n_young)
+        nebular = ssp.nebular[self._log_u_nodes]
+        self._nebular = self._tensor(nebular.reshape(*shape, len(ssp.wave)))
+        self._lya = self._tensor(ssp.lyman_alpha[self._log_u_nodes].reshape(shape))
 
     @torch.no_grad()
     def observe(self, population, seed, batch_size=256):
@@ -130,7 +233,7 @@ class Observer:
         return Light(
             flux=flux, sed=sed, dust_av=dust_av,
             log_u=self.ssp.log_u[self._log_u_nodes][node].astype(np.float32),
-            **_stellar_content(population, self.ssp),
+            **stellar_content(population, self.ssp),
         )  # fmt: skip
 
     def _observe_batch(self, population, u, strength):
@@ -139,69 +242,31 @@ class Observer:
         young = (weights * self._young)[:, :, : self._n_birth].reshape(n, -1)
         old = (weights * (1 - self._young)).reshape(n, -1)
         birth = weights[:, :, : self.ssp.n_young].reshape(n, -1)
-        z = self._tensor(population.redshift)
-        light_old = old @ self._stellar
+        strength = self._tensor(strength)
         light_young = young @ self._stellar_young
-        strength = self._tensor(strength)[:, None]
-        light_young += strength * (birth @ self._nebular[u])
-        self._add_lyman_alpha(light_young, strength[:, 0] * (birth @ self._lya[u]), z)
-
-        av_old, av_young, delta, unobscured = self._tensor(population.dust).T[:, :, None]
-        k = self._k * torch.exp(delta * self._ln_wave_v) * (-0.4 * np.log(10.0) / 4.05)
-        bare = light_old[:, self._v_pixel] + light_young[:, self._v_pixel]
-        light = light_old * (unobscured + (1 - unobscured) * torch.exp(av_old * k))
-        light += light_young * (unobscured + (1 - unobscured) * torch.exp(av_young * k))
-        dust_av = -2.5 * torch.log10(light[:, self._v_pixel] / bare)
-
-        light *= self._interpolate_nodes(population)
-        light[:, : self._n_igm] *= self._interpolate_igm(z)
-        light *= self._distance_factor(population)[:, None]
-        observed = self._redshift(light, z)
-        sed = observed[:, _sed_pixels].reshape(n, _n_sed, _SED_BINNING).mean(dim=2)
-        flux = observed @ self._project
-        return flux.cpu().numpy(), sed.cpu().numpy(), dust_av.cpu().numpy()
-
-    def _add_lyman_alpha(self, light, luminosity, z):
-        constant, slope = _LYA_ESCAPE
-        escape = torch.clamp(constant * (1 + z) ** slope, max=1.0)
-        pixel = int(round(np.log(_LYA / self.ssp.wave[0]) / LOG_STEP))
-        light[:, pixel] += luminosity * escape / (2.99792458e18 / _LYA * LOG_STEP)
-
-    def _interpolate_nodes(self, population):
-        nodes = population.template_nodes
-        i = np.clip(np.searchsorted(nodes, self.ssp.wave) - 1, 0, len(nodes) - 2)
-        f = self._tensor(np.clip((self.ssp.wave - nodes[i]) / (nodes[i + 1] - nodes[i]), 0, 1))
-        factor = self._tensor(population.template_error)
-        i = torch.as_tensor(i, device=self.device)
-        return factor[:, i] * (1 - f) + factor[:, i + 1] * f
-
-    def _interpolate_igm(self, z):
-        x = z / 0.02
-        i = x.long().clamp(max=len(self._igm_z) - 2)
-        f = (x - i)[:, None]
-        return self._igm[i] * (1 - f) + self._igm[i + 1] * f
-
-    def _distance_factor(self, population):
-        """From L_nu per solar mass (L_sun/Hz) in the rest frame to f_nu in nJy observed."""
-        z = population.redshift.astype(float)
-        area = 4 * np.pi * (luminosity_distance_mpc(z) * _MPC_CM) ** 2
-        mass = 10.0**population.log_mass_formed
-        return self._tensor(mass * (1 + z) * _L_SUN_CGS / area / _NJY_CGS)
-
-    def _redshift(self, light, z):
-        """Shift rest-frame spectra to the observed grid, interpolating linearly in ln(lambda)."""
-        offset = np.log(_observed_wave[0] / self.ssp.wave[0]) / LOG_STEP
-        start = offset - torch.log1p(z) / LOG_STEP
-        whole = torch.floor(start)
-        f = (start - whole)[:, None]
-        index = whole.long()[:, None] + torch.arange(len(_observed_wave), device=self.device)
-        inside = (index >= 0) & (index < light.shape[1] - 1)
-        index = index.clamp(0, light.shape[1] - 2)
-        shifted = torch.gather(light, 1, index) * (1 - f) + torch.gather(light, 1, index + 1) * f
-        return torch.where(inside, shifted, torch.zeros((), device=self.device))
+        light_young += strength[:, None] * (birth @ self._nebular[u])
+        lyman_alpha = strength * (birth @ self._lya[u])
+        return self.optics.observe(old @ self._stellar, light_young, lyman_alpha, population)
 
 
-def _attenuation_curve(wave):
+def young_fraction(log_age_gyr):
+    """diffsky's switch between the dust of young and old stars (avpop_mono)."""
+    return 1 / (1 + np.exp(5.0 * (log_age_gyr + 2.5)))
+
+
+def log_u_nodes(ssp):
+    """Indices of the ionisation parameters of a grid that are drawn."""
+    allowed = (ssp.log_u >= LOG_U_RANGE[0]) & (ssp.log_u <= LOG_U_RANGE[1])
+    # A grid without nebular emission has one ionisation parameter, NaN.
+    return np.flatnonzero(allowed | np.isnan(ssp.log_u))
+
+
+def lyman_series_table():
+    """Coefficients of the Lyman series, from the installed bagpipes wheel."""
+    return np.loadtxt(grid_folder() / "lyman_series_coefs_inoue_2014_table2.txt")
+
+
+def attenuation_curve(wave):
     """diffsky's k(lambda) before its power-law slope (triweight fit to Noll et al. 2009, bump)."""
     from diffsky.dustpop.tw_dust_kernels import (
         UV_BUMP_DW_MICRON,
@@ -215,7 +280,7 @@ def _attenuation_curve(wave):
     return np.maximum(np.asarray(triweight_k_lambda(micron)) + np.asarray(bump), 0.0)
 
 
-def _stellar_content(population, ssp):
+def stellar_content(population, ssp):
     """Mass, star formation history and metallicity from the weights of the populations."""
     weights = population.ssp_weights.astype(float)
     formed = 10.0 ** population.log_mass_formed.astype(float)

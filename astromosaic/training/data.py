@@ -28,6 +28,7 @@ from ..integrations.opencosmo import is_opencosmo, read_opencosmo
 from ..io import read_catalog
 from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, PROPERTIES, SPECTRUM_WAVELENGTH, VECTORS
 from ..simulation.mocks import PROPERTY_DATASETS, load_mocks, true_values
+from ..simulation.packed import is_packed, load_packed
 
 __all__ = ["TrainingSet", "combine", "read_training_set"]
 
@@ -147,6 +148,9 @@ def read_training_set(path, limit=None):
     try:
         if _is_mocks(path):
             return _read_mocks(path, limit)
+        if is_packed(path):
+            arrays, provenance = load_packed(path, limit)
+            return _from_arrays(path, arrays, provenance)
         if is_opencosmo(path):
             columns, provenance = read_opencosmo(path, limit)
         else:
@@ -243,7 +247,12 @@ def _read_mocks(path, limit):
                     f"{path}: /{axis} is not the axis of this version's vectors; make the mocks "
                     "anew with 'astromosaic simulate'"
                 )
-    arrays = load_mocks(path, "train", present, limit)
+    return _from_arrays(path, load_mocks(path, "train", present, limit), provenance)
+
+
+def _from_arrays(path, arrays, provenance):
+    """A `TrainingSet` from the arrays of our own mocks."""
+    present = [name for name in arrays if name != "filters"]
     filters = arrays["filters"] if "flux" in arrays else ()
     n = len(next(arrays[name] for name in present)) if present else 0
     vectors = {v: arrays.pop(d) for v, d in VECTOR_DATASETS.items() if d in arrays}

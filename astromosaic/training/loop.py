@@ -197,7 +197,7 @@ def train(
                 loss, parts = _loss(network, data, share, masking, noise, rng)
                 (loss * (len(share) / len(rows))).backward()
                 for name, value in parts.items():
-                    losses.setdefault(name, []).append(float(value))
+                    losses.setdefault(name, []).append(value)
             processes.sum_gradients(network)
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             for optimizer in optimizers:
@@ -213,7 +213,8 @@ def train(
             if processes.first and (done % checkpoint_every == 0 or done == end):
                 _checkpoint(checkpoint, done, network, average, optimizers, settings)
                 line = {"step": done, "seconds": round(time.monotonic() - began, 1)}
-                line["train"] = {k: round(float(np.mean(v)), 4) for k, v in losses.items()}
+                means = {k: float(torch.stack(v).mean()) for k, v in losses.items()}
+                line["train"] = {k: round(v, 4) for k, v in means.items()}
                 validated = _validate(config, average, data, n_train, masking, noise, device)
                 line["validation"] = validated
                 losses = {}
