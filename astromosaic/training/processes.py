@@ -35,11 +35,13 @@ class Processes:
         number = int(os.environ.get("WORLD_SIZE", 1))
         if number == 1:
             return cls(0, 1, find_device(device))
+        # A small model keeps a GPU busy only if several processes share it, which NCCL refuses.
+        shared = device != "cuda" or torch.cuda.device_count() < int(os.environ["LOCAL_WORLD_SIZE"])
         if device == "cuda":
-            device = f"cuda:{os.environ['LOCAL_RANK']}"
+            device = f"cuda:{int(os.environ['LOCAL_RANK']) % max(torch.cuda.device_count(), 1)}"
         device = find_device(device)
         if not torch.distributed.is_initialized():
-            torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            torch.distributed.init_process_group("gloo" if shared else "nccl")
         return cls(torch.distributed.get_rank(), number, device)
 
     @property
