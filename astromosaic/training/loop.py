@@ -151,6 +151,8 @@ def train(
         )
     processes = Processes.join(device)
     device = processes.device
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32
     config, masking = config or ModelConfig(), masking or MaskingModel()
     noise = noise or NoiseModel()
     data = TrainingData(mocks, device, limit)
