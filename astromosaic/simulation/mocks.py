@@ -10,13 +10,12 @@ import json
 import os
 import shutil
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 
 from ..filters import list_filters
 from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, PROPERTIES, SPECTRUM_WAVELENGTH
-from .sample import FILTERS, SAMPLES
+from .sample import FILTERS, SAMPLES, draw_block
 
 __all__ = [
     "DATASETS",
@@ -90,7 +89,7 @@ def simulate(
     """
     from tqdm import tqdm
 
-    from .lightcone import SHELLS, draw_population
+    from .lightcone import SHELLS
     from .sed import Observer
     from .ssp import load_ssp
 
@@ -112,15 +111,7 @@ def simulate(
         while total < wanted or block % len(SHELLS):
             part = parts / f"{block:05d}.npz"
             if not part.exists():
-                shell = SHELLS[block % len(SHELLS)]
-                # The sample is part of the seed: two samples must not share galaxies, or the test
-                # set of one would be in the training set of the other.
-                key = [seed, block, crc32(sample.encode())]
-                block_seed = int(np.random.SeedSequence(key).generate_state(1)[0])
-                population = draw_population(block_seed, shell, grid)
-                rng = np.random.default_rng(block_seed)
-                kept = rng.random(len(population)) < SAMPLES[sample](population, shell)
-                population = population[np.flatnonzero(kept)]
+                population, block_seed, _ = draw_block(seed, block, sample, grid)
                 _save(part, _columns(population, observer.observe(population, block_seed)))
             with np.load(part) as arrays:
                 n = len(arrays["redshift"])

@@ -10,14 +10,13 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import torch
 
 from ..filters import list_filters
 from ..properties import LOOKBACK_MIDDLES
-from .sample import FILTERS, SAMPLES
+from .sample import FILTERS, draw_block
 from .sed import (
     Optics,
     attenuation_curve,
@@ -106,7 +105,7 @@ def simulate_packed(output, n, seed, sample="survey", progress=True):
     """
     from tqdm import tqdm
 
-    from .lightcone import SHELLS, draw_population
+    from .lightcone import SHELLS
     from .ssp import load_ssp
 
     output = Path(output)
@@ -120,13 +119,7 @@ def simulate_packed(output, n, seed, sample="survey", progress=True):
     with tqdm(total=n, unit="galaxy", disable=not progress, smoothing=0.05) as bar:
         # Whole rounds of shells only: a shell too many would change the redshift distribution.
         while total < n or block % len(SHELLS):
-            shell = SHELLS[block % len(SHELLS)]
-            key = [seed, block, crc32(f"packed {sample}".encode())]
-            block_seed = int(np.random.SeedSequence(key).generate_state(1)[0])
-            population = draw_population(block_seed, shell, ssp)
-            rng = np.random.default_rng(block_seed)
-            kept = rng.random(len(population)) < SAMPLES[sample](population, shell)
-            population = population[np.flatnonzero(kept)]
+            population, _, rng = draw_block(seed, block, sample, ssp, "packed ")
             if len(population):
                 blocks.append(_pack(population, ssp, bases, young, n_birth, nodes, rng))
             total, block = total + len(population), block + 1

@@ -3,9 +3,11 @@
 Both samples keep a galaxy with a probability, so that what is kept needs no weights.
 """
 
+from zlib import crc32
+
 import numpy as np
 
-__all__ = ["FILTERS", "SAMPLES", "survey_weight"]
+__all__ = ["FILTERS", "SAMPLES", "draw_block", "survey_weight"]
 
 #: The broadband filters in which every galaxy is observed, by camera.
 FILTERS = (
@@ -81,3 +83,25 @@ _PAPER_SHELL_WIDTH = 0.35
 
 #: Samples by name: functions of (population, shell).
 SAMPLES = {"paper": keep_paper, "survey": keep_survey}
+
+
+def draw_block(seed, block, sample, ssp, stream=""):
+    """The galaxies of a sample in one block: a draw of one shell of redshift.
+
+    The sample is part of the seed, and so is the stream: two samples must not share galaxies, or
+    the test set of one would be in the training set of the other.
+
+    Returns
+    -------
+    Population, int, numpy.random.Generator
+        The galaxies kept, the seed of the block, and what draws on after them.
+    """
+    from .lightcone import SHELLS, draw_population
+
+    shell = SHELLS[block % len(SHELLS)]
+    key = [seed, block, crc32(f"{stream}{sample}".encode())]
+    block_seed = int(np.random.SeedSequence(key).generate_state(1)[0])
+    population = draw_population(block_seed, shell, ssp)
+    rng = np.random.default_rng(block_seed)
+    kept = rng.random(len(population)) < SAMPLES[sample](population, shell)
+    return population[np.flatnonzero(kept)], block_seed, rng
