@@ -559,6 +559,13 @@ def _add_simulate(commands):
         "--ssp", metavar="FILE", help="another grid of stellar populations, in the DSPS convention"
     )
     parser.add_argument(
+        "--ingredients",
+        nargs="*",
+        metavar="NAME",
+        help="changes to diffsky's galaxies: weak_lines, thin_dust, no_template_error, grey_dust, "
+        "metal_rich (default: the first two in the survey sample, none in the paper's)",
+    )
+    parser.add_argument(
         "--packed",
         action="store_true",
         help="only galaxies to train on, in a small file (0.3 kB a galaxy) of which 'astromosaic "
@@ -574,12 +581,15 @@ def _simulate(args):
         from .simulation.mocks import N_TRAIN
         from .simulation.packed import simulate_packed
 
-        simulate_packed(args.output, args.n_train or N_TRAIN, args.seed, args.sample)
+        simulate_packed(
+            args.output, args.n_train or N_TRAIN, args.seed, args.sample,
+            ingredients=args.ingredients,
+        )  # fmt: skip
         print(f"written to {args.output}")
         return
     from .simulation.mocks import simulate
 
-    options = _given(args, "n_train", "n_test", "ssp", "device")
+    options = _given(args, "n_train", "n_test", "ssp", "device", "ingredients")
     simulate(args.output, seed=args.seed, sample=args.sample, progress=True, **options)
     print(f"written to {args.output}")
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..filters import list_filters
 from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, PROPERTIES, SPECTRUM_WAVELENGTH
-from .sample import FILTERS, SAMPLES, draw_block
+from .sample import FILTERS, SAMPLES, draw_block, ingredients_of
 
 __all__ = [
     "DATASETS",
@@ -61,7 +61,7 @@ DATASETS = {
 
 def simulate(
     output, n_train=N_TRAIN, n_test=N_TEST, seed=1, sample="paper", ssp=None, device="cpu",
-    progress=True,
+    progress=True, ingredients=None,
 ):  # fmt: skip
     """Simulate a training and a test set.
 
@@ -81,6 +81,8 @@ def simulate(
         Where the spectra are computed.
     progress : bool
         Show a progress bar.
+    ingredients : sequence of str, optional
+        Names of `astromosaic.simulation.ingredients`; those of the sample without it.
 
     Returns
     -------
@@ -98,20 +100,25 @@ def simulate(
         raise FileExistsError(f"{output} exists already; choose another name or remove it")
     if sample not in SAMPLES:
         raise ValueError(f"unknown sample {sample!r}; known are {', '.join(SAMPLES)}")
+    ingredients = ingredients_of(sample, ingredients)
     parts = Path(f"{output}.parts")
     parts.mkdir(parents=True, exist_ok=True)
-    settings = {"seed": seed, "sample": sample, "ssp": str(ssp)}
+    settings = {
+        "seed": seed, "sample": sample, "ssp": str(ssp), "ingredients": list(ingredients),
+    }  # fmt: skip
     _check_settings(parts / "settings.json", settings)
 
     grid = load_ssp(ssp)
-    observer = Observer(grid, [*FILTERS, *list_filters("spherex")], device=device)
+    observer = Observer(grid, [*FILTERS, *list_filters("spherex")], ingredients, device)
     wanted, total, block = n_train + n_test, 0, 0
     with tqdm(total=wanted, unit="galaxy", disable=not progress, smoothing=0.05) as bar:
         # Whole rounds of shells only: a shell too many would change the redshift distribution.
         while total < wanted or block % len(SHELLS):
             part = parts / f"{block:05d}.npz"
             if not part.exists():
-                population, block_seed, _ = draw_block(seed, block, sample, grid)
+                population, block_seed, _ = draw_block(
+                    seed, block, sample, grid, ingredients=ingredients
+                )
                 _save(part, _columns(population, observer.observe(population, block_seed)))
             with np.load(part) as arrays:
                 n = len(arrays["redshift"])

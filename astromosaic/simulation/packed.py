@@ -16,7 +16,8 @@ import torch
 
 from ..filters import list_filters
 from ..properties import LOOKBACK_MIDDLES
-from .sample import FILTERS, draw_block
+from .ingredients import line_strength
+from .sample import FILTERS, draw_block, ingredients_of
 from .sed import (
     Optics,
     attenuation_curve,
@@ -30,7 +31,6 @@ __all__ = ["bases_of", "is_packed", "load_packed", "simulate_packed"]
 
 #: Numbers of principal components of old stars, young stars and nebulae.
 COMPONENTS = (40, 14, 24)
-_LINE_SCATTER = 0.2
 _SCALARS = (
     "redshift", "log_mass_formed", "log_stellar_mass", "log_halo_mass", "log_sfr", "metallicity",
     "lyman_alpha",
@@ -82,7 +82,7 @@ def bases_of(ssp, nodes, n_birth):
     ]
 
 
-def simulate_packed(output, n, seed, sample="survey", progress=True):
+def simulate_packed(output, n, seed, sample="survey", progress=True, ingredients=None):
     """Simulate galaxies and write them packed.
 
     Parameters
@@ -97,6 +97,8 @@ def simulate_packed(output, n, seed, sample="survey", progress=True):
         Which galaxies are kept, see `astromosaic.simulation.sample`.
     progress : bool
         Show a progress bar.
+    ingredients : sequence of str, optional
+        Names of `astromosaic.simulation.ingredients`; those of the sample without it.
 
     Returns
     -------
@@ -111,6 +113,7 @@ def simulate_packed(output, n, seed, sample="survey", progress=True):
     output = Path(output)
     if output.exists():
         raise FileExistsError(f"{output} exists already; choose another name or remove it")
+    ingredients = ingredients_of(sample, ingredients)
     ssp = load_ssp()
     young, nodes = young_fraction(ssp.log_age_gyr), log_u_nodes(ssp)
     n_birth = int(np.sum(young > 1e-3))
@@ -119,14 +122,17 @@ def simulate_packed(output, n, seed, sample="survey", progress=True):
     with tqdm(total=n, unit="galaxy", disable=not progress, smoothing=0.05) as bar:
         # Whole rounds of shells only: a shell too many would change the redshift distribution.
         while total < n or block % len(SHELLS):
-            population, _, rng = draw_block(seed, block, sample, ssp, "packed ")
+            population, _, rng = draw_block(seed, block, sample, ssp, "packed ", ingredients)
             if len(population):
-                blocks.append(_pack(population, ssp, bases, young, n_birth, nodes, rng))
+                blocks.append(
+                    _pack(population, ssp, bases, young, n_birth, nodes, rng, ingredients)
+                )
             total, block = total + len(population), block + 1
             bar.update(min(len(population), max(n - bar.n, 0)))
     order = np.random.default_rng(seed).permutation(total)[:n]
     provenance = {
-        "seed": seed, "sample": sample, "packed": True, "rounds": block // len(SHELLS),
+        "seed": seed, "sample": sample, "ingredients": list(ingredients), "packed": True,
+        "rounds": block // len(SHELLS),
         "galaxies_made": total, "stellar_populations": ssp.name, "stellar_mass": "surviving",
     }  # fmt: skip
     shared = _shared(
@@ -137,12 +143,12 @@ def simulate_packed(output, n, seed, sample="survey", progress=True):
     return output
 
 
-def _pack(population, ssp, bases, young, n_birth, nodes, rng):
+def _pack(population, ssp, bases, young, n_birth, nodes, rng, ingredients=()):
     """Datasets of a block, one row per galaxy."""
     n = len(population)
     weights = population.ssp_weights.astype(np.float64)
     node = rng.integers(len(nodes), size=n)
-    strength = 10 ** rng.normal(0.0, _LINE_SCATTER, n)
+    strength = line_strength(ingredients, rng, n)
     birth = strength[:, None] * weights[:, :, : ssp.n_young].reshape(n, -1)
     of_node = bases[2].weights.reshape(len(nodes), birth.shape[1], -1)
     lya = ssp.lyman_alpha[nodes].reshape(len(nodes), -1)

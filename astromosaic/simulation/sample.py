@@ -7,7 +7,9 @@ from zlib import crc32
 
 import numpy as np
 
-__all__ = ["FILTERS", "SAMPLES", "draw_block", "survey_weight"]
+from .ingredients import RELEASE, check_ingredients, with_ingredients
+
+__all__ = ["FILTERS", "SAMPLES", "draw_block", "ingredients_of", "survey_weight"]
 
 #: The broadband filters in which every galaxy is observed, by camera.
 FILTERS = (
@@ -85,11 +87,19 @@ _PAPER_SHELL_WIDTH = 0.35
 SAMPLES = {"paper": keep_paper, "survey": keep_survey}
 
 
-def draw_block(seed, block, sample, ssp, stream=""):
+def ingredients_of(sample, ingredients=None):
+    """Ingredients by name, those of a sample where none are given; ValueError if unknown."""
+    if ingredients is None:
+        return RELEASE if sample == "survey" else ()
+    return check_ingredients(ingredients)
+
+
+def draw_block(seed, block, sample, ssp, stream="", ingredients=()):
     """The galaxies of a sample in one block: a draw of one shell of redshift.
 
     The sample is part of the seed, and so is the stream: two samples must not share galaxies, or
-    the test set of one would be in the training set of the other.
+    the test set of one would be in the training set of the other. Ingredients
+    (`astromosaic.simulation.ingredients`) change the galaxies, not which are drawn.
 
     Returns
     -------
@@ -104,4 +114,7 @@ def draw_block(seed, block, sample, ssp, stream=""):
     population = draw_population(block_seed, shell, ssp)
     rng = np.random.default_rng(block_seed)
     kept = rng.random(len(population)) < SAMPLES[sample](population, shell)
-    return population[np.flatnonzero(kept)], block_seed, rng
+    population = population[np.flatnonzero(kept)]
+    # A stream of its own, so that the same galaxies can be seen with and without an ingredient.
+    apart = np.random.default_rng([block_seed, 1])
+    return with_ingredients(population, ingredients, ssp, apart), block_seed, rng

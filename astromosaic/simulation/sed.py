@@ -15,6 +15,7 @@ from ..cosmology import luminosity_distance_mpc
 from ..filters import projection_matrix
 from ..properties import LOOKBACK_EDGES, SPECTRUM_EDGES
 from .igm import lyman_series_transmission
+from .ingredients import line_strength
 from .ssp import LOG_STEP, Z_SUN, grid_folder, log_grid
 
 __all__ = [
@@ -189,13 +190,13 @@ class Observer:
     ssp : SSPGrid
     filters : sequence of str
         Names of filters within 0.12 and 5.6 micron.
-    line_scatter : float
-        Scatter in dex of the strength of a galaxy's nebular emission around Cloudy's.
+    ingredients : sequence of str
+        Of `astromosaic.simulation.ingredients`; of these, the ones that change the lines.
     device : str
     """
 
-    def __init__(self, ssp, filters, line_scatter=0.2, device="cpu"):
-        self.ssp, self.filters, self.line_scatter = ssp, tuple(filters), line_scatter
+    def __init__(self, ssp, filters, ingredients=(), device="cpu"):
+        self.ssp, self.filters, self.ingredients = ssp, tuple(filters), ingredients
         self.optics = Optics(
             ssp.wave, attenuation_curve(ssp.wave), lyman_series_table(), filters, device
         )
@@ -217,7 +218,7 @@ class Observer:
         """The light of a population; ionisation parameter and line strength are drawn by `seed`."""
         rng = np.random.default_rng(seed)
         node = rng.integers(len(self._log_u_nodes), size=len(population))
-        strength = 10 ** rng.normal(0.0, self.line_scatter, len(population))
+        strength = line_strength(self.ingredients, rng, len(population))
         # Batches share one ionisation parameter: one matrix product each.
         order = np.argsort(node, kind="stable")
         flux = np.empty((len(population), len(self.filters)), np.float32)

@@ -279,6 +279,10 @@ def test_limits_are_limits(sky):
     assert limit.any()
     level = (value / error)[limit]
     assert torch.isclose(level[:, None], torch.tensor([1.0, 2.0, 3.0, 5.0]), rtol=1e-3).any(1).all()
+    # Faint fluxes stand beside limits in some catalogues, and in others there are none.
+    faint = (~limit & (value < error)).any(1)
+    assert 0.02 < float((faint & limit.any(1)).float().mean()) < 0.5
+    assert float((~faint & limit.any(1)).float().mean()) > 0.2
 
 
 def test_errors_can_be_unknown_and_channels_lost(sky):

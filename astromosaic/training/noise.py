@@ -169,7 +169,10 @@ def observe(flux, sky, model, kind, generator, forced_depth=None):
         levels = torch.tensor([1.0, 2.0, 3.0, 5.0], device=flux.device)
         pick = torch.randint(4, (n, 1), generator=generator, device=flux.device)
         level = levels[pick]
-        below = value < level * stated
+        # Half of the catalogues do so in every band; in the others some bands keep their flux.
+        share = (2 * torch.rand((n, 1), generator=generator, device=flux.device)).clamp(max=1)
+        u = torch.rand((n, f), generator=generator, device=flux.device)
+        below = (value < level * stated) & (u < share)
         value = torch.where(below, level * stated, value)
         state = torch.where(below, LIMIT, state).to(torch.int8)
     return value, stated, state
