@@ -38,7 +38,8 @@ def predict(
         galaxy's own redshift; a dict gives one for each column. Not needed where the column's or
         the table's meta has it.
     **options
-        ``seed``, ``check`` and ``progress``: see `astromosaic.inference.Model.predict`.
+        ``seed``, ``check``, ``calibration`` and ``progress``: see
+        `astromosaic.inference.Model.predict`.
 
     Returns
     -------

@@ -99,6 +99,27 @@ EVALUATE_SIMULATED = """\
 Measure every scalar query on the test set of a file of mocks: from LSST, from SPHEREx and from
 both, without noise and with survey noise."""
 
+EVALUATE_CALIBRATION = """\
+Measure how often the posteriors of scalars hold the truth: PIT-KS, coverage of the 50, 68 and 95%
+intervals, CRPS and CDE loss, overall and by magnitude, true redshift and number of bands. On the
+test galaxies of a file of mocks, from LSST, SPHEREx and both, without noise and with survey noise,
+or on a table with known properties."""
+
+CALIBRATE = """\
+Learn how the posteriors of scalars are to be corrected so that they hold the truth as often as they
+say, from the training galaxies of mocks or from tables with known properties.
+
+The weights that are written are the same but for their card, which has the calibration by its name,
+and answer as before unless it is asked for: 'astromosaic predict --calibration NAME'. It is right
+for galaxies and errors like those it was learned from; measure it on others."""
+
+CALIBRATE_EXAMPLES = """\
+examples:
+  astromosaic calibrate mocks.h5 --output calibrated.safetensors
+  astromosaic evaluate simulated --data mocks.h5 --weights calibrated.safetensors \\
+      --calibration 'stated errors'
+  astromosaic calibrate spectroscopic.fits --labels z_spec --name deep --output mine.safetensors"""
+
 EVALUATE_PAPER = """\
 Run the experiments of MOSAIC (arXiv:2510.07684) on simulated galaxies, with noiseless photometry
 and with survey noise, against two baselines fitted in the same run: the population mean, and
@@ -184,6 +205,7 @@ def _parser():
     _add_diagnose(commands)
     _add_train(commands)
     _add_finetune(commands)
+    _add_calibrate(commands)
     return parser
 
 
@@ -229,8 +251,10 @@ def _add_predict(commands):
     parser.add_argument(
         "--check",
         action="store_true",
-        help="also look for galaxies whose bands disagree with each other: bit 8 of the flag",
+        help="also look for galaxies whose bands disagree with each other (bit 8 of the flag) and "
+        "for stars (16) and quasars (32)",
     )
+    _add_calibration(parser)
     _add_weights(parser)
     _add_device(parser)
 
@@ -249,6 +273,7 @@ def _predict(args):
         samples=args.samples,
         spectrum=spectrum,
         check=args.check,
+        calibration=args.calibration,
         progress=True,
     )
     write_catalog(result, args.output, overwrite=args.overwrite)
@@ -395,9 +420,20 @@ def _add_info(commands):
 
 def _info(args):
     from . import load_model
+    from .calibration import CALIBRATIONS
+    from .outsiders import CARD_KEY
 
     model = load_model(args.weights)
-    print("\n".join([*_card_lines(model.card), f"checksum: {model.checksum}"]))
+    card = dict(model.card)
+    if CALIBRATIONS in card:
+        card[CALIBRATIONS] = {
+            name: {k: v for k, v in entry.items() if k != "maps"} | {"inputs": list(entry["maps"])}
+            for name, entry in card[CALIBRATIONS].items()
+        }
+    if CARD_KEY in card:
+        # Thousands of coefficients tell nobody anything.
+        card[CARD_KEY] = {"flagged": f"below P(galaxy) = {card[CARD_KEY]['threshold']}"}
+    print("\n".join([*_card_lines(card), f"checksum: {model.checksum}"]))
 
 
 def _card_lines(value, name=None, depth=0):
@@ -450,6 +486,26 @@ def _add_evaluate(commands):
         EVALUATE_SIMULATED,
     )
     _add_evaluation(simulated, "file of mocks made by 'astromosaic simulate'")
+    _add_calibration(simulated)
+
+    calibration = _command(
+        tasks,
+        "calibration",
+        _evaluate_calibration,
+        "how often posteriors hold the truth",
+        EVALUATE_CALIBRATION,
+    )
+    _add_evaluation(calibration, "file of mocks, or table with known properties")
+    _add_columns(calibration)
+    calibration.add_argument(
+        "--truth",
+        type=_label_names,
+        metavar="COLUMN",
+        help="of a table: the column of true redshifts, found as by 'evaluate photoz' without it, "
+        "or PROPERTY=COLUMN[,...]",
+    )
+    calibration.add_argument("--figures", metavar="FOLDER", help="also draw figures in this folder")
+    _add_calibration(calibration)
 
     paper = _command(
         tasks, "paper", _evaluate_paper, "the experiments of the MOSAIC paper", EVALUATE_PAPER
@@ -497,9 +553,21 @@ def _evaluate_simulated(args):
     from .evaluation import simulated
 
     report = simulated.run(
-        args.data, limit=args.limit, weights=args.weights, seed=args.seed, progress=True
-    )
+        args.data, limit=args.limit, weights=args.weights, seed=args.seed, progress=True,
+        calibration=args.calibration,
+    )  # fmt: skip
     _print_report(simulated, report, args.json)
+
+
+def _evaluate_calibration(args):
+    _check_inputs(args.data)
+    from .evaluation import calibration
+
+    report = calibration.run(
+        args.data, args.truth, args.columns, args.calibration, limit=args.limit,
+        weights=args.weights, seed=args.seed, figures=args.figures, progress=True,
+    )  # fmt: skip
+    _print_report(calibration, report, args.json)
 
 
 def _evaluate_paper(args):
@@ -654,17 +722,6 @@ def _add_finetune(commands):
     )
     parser.add_argument("input", metavar="TABLE", help="the table of labelled galaxies")
     parser.add_argument(
-        "--labels",
-        type=_label_names,
-        default="z_spec",
-        metavar="COLUMN",
-        help="the column of true redshifts (default: z_spec), or PROPERTY=COLUMN[,...]",
-    )
-    parser.add_argument(
-        "--output", required=True, metavar="WEIGHTS", help="the weights to write (.safetensors)"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace WEIGHTS if it exists")
-    parser.add_argument(
         "--row-weights", metavar="COLUMN", help="column of how many galaxies each row stands for"
     )
     parser.add_argument(
@@ -673,10 +730,7 @@ def _add_finetune(commands):
         metavar="F",
         help="fraction of the galaxies that decide when to stop (default: 0.2)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of what is random (default: 0)")
-    _add_columns(parser)
-    _add_weights(parser)
-    _add_device(parser)
+    _add_labelled(parser)
 
 
 def _finetune(args):
@@ -694,6 +748,79 @@ def _finetune(args):
     new.save(args.output, args.overwrite)
     print("\n".join(_card_lines({"fine-tuning": new.card["fine_tuning"]})))
     print(f"written to {args.output}")
+
+
+def _add_calibrate(commands):
+    parser = _command(
+        commands,
+        "calibrate",
+        _calibrate,
+        "learn how posteriors are to be corrected to hold the truth as often as they say",
+        CALIBRATE,
+        CALIBRATE_EXAMPLES,
+    )
+    parser.add_argument(
+        "inputs", nargs="+", metavar="DATA", help="files of mocks, or one table with labels"
+    )
+    parser.add_argument(
+        "--name", metavar="NAME", help="of the calibration (default for mocks: 'stated errors')"
+    )
+    parser.add_argument(
+        "--limit", type=_whole, metavar="N", help="use the first N galaxies of each file only"
+    )
+    _add_labelled(parser)
+
+
+def _calibrate(args):
+    _check_inputs(*args.inputs)
+    from . import load_model
+    from .evaluation.calibration import calibrate_on_mocks, is_mocks
+    from .io import read_catalog
+    from .model.weights import check_path
+
+    check_path(args.output, args.overwrite)
+    model = load_model(args.weights, **_given(args, "device"))
+    options = {"seed": args.seed, "progress": True}
+    if all(map(is_mocks, args.inputs)):
+        new = calibrate_on_mocks(model, args.inputs, limit=args.limit, **_given(args, "name"),
+                                 **options)  # fmt: skip
+    elif len(args.inputs) > 1:
+        raise ValueError("several files are given, not all of which are mocks: give one table")
+    elif args.name is None:
+        raise ValueError("give the calibration a name with --name")
+    else:
+        table = read_catalog(args.inputs[0])[: args.limit]
+        new = model.calibrate(table, args.labels, name=args.name, columns=args.columns, **options)
+    new.save(args.output, args.overwrite)
+    print(f"written to {args.output}")
+
+
+def _add_labelled(parser):
+    """Options of what learns from labelled galaxies and writes weights."""
+    parser.add_argument(
+        "--labels",
+        type=_label_names,
+        default="z_spec",
+        metavar="COLUMN",
+        help="column of true redshifts in a table (default: z_spec), or PROPERTY=COLUMN[,...]",
+    )
+    parser.add_argument(
+        "--output", required=True, metavar="WEIGHTS", help="the weights to write (.safetensors)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace WEIGHTS if it exists")
+    parser.add_argument("--seed", type=int, default=0, help="seed of what is random (default: 0)")
+    _add_columns(parser)
+    _add_weights(parser)
+    _add_device(parser)
+
+
+def _add_calibration(parser):
+    parser.add_argument(
+        "--calibration",
+        metavar="NAME",
+        help="correct the posteriors of scalars by this calibration of the weights' card (default: "
+        "as trained)",
+    )
 
 
 def _label_names(text):

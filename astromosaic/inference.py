@@ -11,11 +11,13 @@ import numpy as np
 import torch
 
 from . import __version__
+from .calibration import apply_calibration, check_calibration
 from .checks import INCONSISTENT, consistency
 from .filters import Filter, register_filter
 from .galaxies import MISSING, Galaxies
 from .joint import JointPosterior
 from .model.weights import check_path, load_weights, save_weights
+from .outsiders import class_probabilities, outsider_flags
 from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior, VectorPosterior
 from .properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
 from .results import FLAGS, result_spectrum, result_table
@@ -56,7 +58,7 @@ class Model:
 
     def predict(
         self, data, query="redshift", columns=None, samples=0, seed=0, spectrum=None,
-        lookback_time=None, check=False, progress=False,
+        lookback_time=None, check=False, progress=False, calibration=None,
     ):  # fmt: skip
         """Predict properties; see `astromosaic.predict`.
 
@@ -79,10 +81,14 @@ class Model:
             Time axis of the table's histories: edges or centres of their bins.
         check : bool
             Also look for galaxies whose bands disagree (`astromosaic.checks`): they get bit 8 of
-            ``flag``, and the table the columns ``consistency`` and ``odd_band``. Costs as much as
-            one more prediction for each band.
+            ``flag``, and the table the columns ``consistency`` and ``odd_band``. And for what is
+            no galaxy (`astromosaic.outsiders`): bits 16 and 32, columns ``p_star`` and
+            ``p_quasar``. Costs as much as one more prediction for each band, and another one.
         progress : bool
             Show a progress bar.
+        calibration : str, optional
+            Name of a calibration of the model's card by which the posteriors of scalars are
+            corrected (`astromosaic.calibration`); as trained without it. Not with ``samples``.
 
         Returns
         -------
@@ -96,6 +102,12 @@ class Model:
             raise ValueError(f"samples={samples}: ask for a number of draws, or for none")
         if samples and query == "spectrum":
             raise ValueError("a Spectrum cannot hold draws: ask for a table, query=['spectrum']")
+        if calibration is not None:
+            check_calibration(self.card, calibration)
+            if samples:
+                raise ValueError(
+                    "draws cannot be calibrated: ask for samples=0, or for calibration=None"
+                )
         galaxies, reading = read_input(data, columns, spectrum, lookback_time)
         if known := [name for name in names if name in galaxies.scalars]:
             column = next(c for c, what in reading.columns.items() if what == known[0])
@@ -104,13 +116,15 @@ class Model:
                 f"given: columns={{{column!r}: None}} leaves it out",
                 stacklevel=3,
             )
-        posteriors = JointPosterior(self, galaxies, names, progress)
-        flags, checked = self.flags(galaxies), None
+        posteriors = JointPosterior(self, galaxies, names, progress, calibration)
+        flags, checked, classes = self.flags(galaxies), None, None
         if check:
             by_band, agreement = consistency(self, galaxies, progress)
             odd = agreement < INCONSISTENT
             flags |= np.where(odd, 8, 0)
             checked = agreement, np.where(odd, _odd_band(galaxies.filters, by_band), "")
+            classes = class_probabilities(self, galaxies, progress)
+            flags |= outsider_flags(self, classes)
         meta = {
             "model": self.card["name"],
             "weights": self.checksum,
@@ -119,23 +133,25 @@ class Model:
             "filters": _filter_versions(galaxies, names),
             "flags": {str(bit): meaning for bit, meaning in FLAGS.items()},
         }
+        if calibration is not None:
+            meta["calibration"] = calibration
         ids = reading.ids
         if query == "spectrum":
             meta |= {"flag": flags} | ({} if ids is None else {"id": ids})
             return result_spectrum(posteriors["spectrum"], meta, single=_is_single(data))
         draws = posteriors.sample(samples, seed, progress=progress) if samples else None
-        return result_table(posteriors, flags, ids, meta, draws, checked)
+        return result_table(posteriors, flags, ids, meta, draws, checked, classes)
 
     def posterior(
         self, data, query="redshift", columns=None, spectrum=None, lookback_time=None,
-        progress=False,
+        progress=False, calibration=None,
     ):  # fmt: skip
         """The posterior of one query, or the `JointPosterior` of a list of queries."""
         from .catalog import read_input
 
         names = _query_names(query)
         galaxies, _ = read_input(data, columns, spectrum, lookback_time)
-        joint = JointPosterior(self, galaxies, names, progress)
+        joint = JointPosterior(self, galaxies, names, progress, calibration)
         return joint[names[0]] if isinstance(query, str | Filter) else joint
 
     def embed(self, data, columns=None, spectrum=None, lookback_time=None, progress=False):
@@ -153,8 +169,10 @@ class Model:
         out = self._run(galaxies, [], torch.zeros(0, 1), [], progress, keep_state=True)
         return np.where(galaxies.known()[:, None] > 0, out["state"], np.nan)
 
-    def posterior_of(self, galaxies: Galaxies, queries, progress=False):
+    def posterior_of(self, galaxies: Galaxies, queries, progress=False, calibration=None):
         """Posteriors of `Galaxies`, by query; rows of which nothing is known are NaN."""
+        if calibration is not None:
+            check_calibration(self.card, calibration)
         vectors = [q for q in queries if q in VECTORS]
         coordinates = {q: _coordinate(q) for q in queries if q not in VECTORS}
         fluxes = [q for q, c in coordinates.items() if c is not None]
@@ -176,6 +194,8 @@ class Model:
                 posteriors[query] = Posterior.from_mixture(
                     coordinates[query], *np.moveaxis(mixture, 1, 0)
                 )
+        if calibration is not None:
+            posteriors = apply_calibration(self.card, calibration, galaxies, posteriors)
         return posteriors
 
     def flags(self, galaxies: Galaxies):
@@ -234,7 +254,9 @@ class Model:
         -------
         Model
             Its card has, under ``fine_tuning``, where it comes from, what it learned from, its
-            loss on the held-out galaxies before and after, and how much other answers moved.
+            loss on the held-out galaxies before and after, and how much other answers moved. It
+            has no classifier of stars and quasars and no calibrations, which are right for this
+            model only.
 
         Raises
         ------
@@ -249,6 +271,49 @@ class Model:
             self, data, labels, columns, row_weights, held_out, seed, progress, spectrum,
             lookback_time, settings,
         )  # fmt: skip
+
+    def calibrate(
+        self, data, labels="z_spec", *, name, columns=None, spectrum=None, lookback_time=None,
+        seed=0, progress=False,
+    ):  # fmt: skip
+        """A new model, with a calibration learned from galaxies with known properties.
+
+        The weights are the same, and so are the answers unless the calibration is asked for by
+        its name: ``predict(..., calibration=name)``. See `astromosaic.calibration`.
+
+        Parameters
+        ----------
+        data : Table or QTable
+            Labelled galaxies, as `predict` takes them: of the same kind as those that it will be
+            used on, but not those on which it will be judged.
+        labels : str or dict of str to str
+            The column of true redshifts, or the columns of labels by property, as of `fine_tune`.
+        name : str
+            Of the calibration; one of that name that is there is replaced.
+        columns, spectrum, lookback_time
+            See `predict`.
+        seed : int
+            Of the split in halves, of which one tells how much of the other to believe.
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        Model
+
+        Raises
+        ------
+        TypeError
+            If the data are no table.
+        ValueError
+            If labels are not what they should be, or are too few; as of `predict`.
+        """
+        from .calibration import calibrate
+        from .training.finetune import read_labels
+
+        sample = read_labels(data, labels, columns, None, spectrum, lookback_time)
+        about = {"labels": sample.columns, "galaxies": len(sample.galaxies)}
+        return calibrate(self, [(sample.galaxies, sample.truth)], name, seed, progress, **about)
 
     def save(self, path, overwrite=False):
         """Write weights, model card and checksum to a file that `astromosaic.load_model` reads.

@@ -38,11 +38,14 @@ class JointPosterior(Mapping):
     queries : sequence of str
     progress : bool
         Show a progress bar.
+    calibration : str, optional
+        Name of a calibration of the model, by which the posterior of each scalar is corrected. It
+        says nothing of how queries vary together: `sample` and `condition` refuse.
     """
 
-    def __init__(self, model, galaxies: Galaxies, queries, progress=False):
-        self._model, self._galaxies = model, galaxies
-        self._posteriors = model.posterior_of(galaxies, list(queries), progress)
+    def __init__(self, model, galaxies: Galaxies, queries, progress=False, calibration=None):
+        self._model, self._galaxies, self._calibration = model, galaxies, calibration
+        self._posteriors = model.posterior_of(galaxies, list(queries), progress, calibration)
         for posterior in self._posteriors.values():
             posterior.joint = self
 
@@ -77,8 +80,9 @@ class JointPosterior(Mapping):
             If a name is not one of the queries.
         ValueError
             If no query remains, or a value has the wrong shape or is outside of what the model
-            knows.
+            knows; if the posteriors are calibrated.
         """
+        self._refuse_if_calibrated()
         galaxies = self._galaxies
         for query, value in known.items():
             galaxies = with_known(galaxies, query, self._checked(query, value))
@@ -86,6 +90,13 @@ class JointPosterior(Mapping):
         if not rest:
             raise ValueError("all queries are fixed; leave at least one to be asked")
         return JointPosterior(self._model, galaxies, rest)
+
+    def _refuse_if_calibrated(self):
+        if self._calibration is not None:
+            raise ValueError(
+                f"calibration {self._calibration!r} is one of single queries, not of several "
+                "together: leave it out to draw from them or to fix some of them"
+            )
 
     def _checked(self, query, value):
         """A value to condition on, without its unit."""
@@ -137,7 +148,7 @@ class JointPosterior(Mapping):
         KeyError
             If ``order`` names what was not asked.
         ValueError
-            If it names something twice, or n is less than one.
+            If it names something twice, or n is less than one; if the posteriors are calibrated.
 
         Notes
         -----
@@ -147,6 +158,7 @@ class JointPosterior(Mapping):
         """
         from tqdm import tqdm
 
+        self._refuse_if_calibrated()
         order = list(self) if order is None else list(order)
         if n < 1:
             raise ValueError(f"{n} draws cannot be made; ask for one or more")

@@ -225,6 +225,36 @@ class Posterior:
         """
         return self._with_unit(self._draw(n, np.random.default_rng(seed)))
 
+    def location_and_width(self):
+        """Median and ln of the width of the 68% interval, in the internal coordinate; (n, 2)."""
+        low, median, high = self._invert(np.tile([0.16, 0.5, 0.84], (len(self), 1))).T
+        return np.stack([median, np.log(np.maximum(high - low, 1e-9))], axis=1)
+
+    def remapped(self, knots, cumulative):
+        """The posterior whose cumulative probability is a function of this one's.
+
+        Parameters
+        ----------
+        knots : ndarray (k,)
+            Cumulative probabilities of this posterior, from 0 to 1, increasing.
+        cumulative : ndarray (n, k)
+            What becomes of them, from 0 to 1, not decreasing; linear in between. Bins are split
+            at the knots, so that it is exact.
+
+        Returns
+        -------
+        Posterior
+        """
+        inner = np.broadcast_to(knots[1:-1], (len(self), len(knots) - 2))
+        # Both rise together, so that each can be sorted by itself.
+        edges = np.sort(np.concatenate([self.edges, self._invert(inner)], axis=1), axis=1)
+        before = np.sort(np.concatenate([self._cumulative(), inner], axis=1), axis=1)
+        after = np.full(before.shape, np.nan)
+        for k in np.flatnonzero(self.defined):
+            after[k] = np.interp(before[k], knots, cumulative[k])
+        edges = np.where(self.defined[:, None], edges, np.nan)
+        return Posterior(self.coordinate, edges, np.diff(after, axis=1))
+
     def to_table(self, samples=0, seed=0):
         """Median, 68% interval, mean, standard deviation and mode as a table.
 

@@ -27,6 +27,8 @@ FLAGS = {
     2: "fewer than three values known",
     4: "brighter or fainter than what the model was trained on, or redshift beyond it",
     8: "bands disagree with each other (looked for with check=True only)",
+    16: "more like a star than like any galaxy (looked for with check=True only)",
+    32: "more like a quasar than like any galaxy (looked for with check=True only)",
 }
 
 
@@ -249,7 +251,7 @@ def _quantity(column):
     return Masked(quantity, mask=mask) if mask.any() else quantity
 
 
-def result_table(posteriors, flags, ids=None, meta=None, draws=None, checked=None):
+def result_table(posteriors, flags, ids=None, meta=None, draws=None, checked=None, classes=None):
     """The result of a prediction.
 
     Parameters
@@ -265,6 +267,8 @@ def result_table(posteriors, flags, ids=None, meta=None, draws=None, checked=Non
     checked : tuple of ndarray of float (n,), ndarray of str (n,), optional
         How well the bands agree, and the band that does not, for the columns ``consistency`` and
         ``odd_band``.
+    classes : ndarray (n, 3), optional
+        Probabilities of a galaxy, a star and a quasar, for the columns ``p_star`` and ``p_quasar``.
 
     Returns
     -------
@@ -304,6 +308,11 @@ def result_table(posteriors, flags, ids=None, meta=None, draws=None, checked=Non
         table["odd_band"] = odd_band
         table["odd_band"].info.description = "The band that disagrees most, where flag has bit 8."
         table["odd_band"].info.meta = {"ucd": "meta.note"}
+    if classes is not None:
+        for kind, probability in (("star", classes[:, 1]), ("quasar", classes[:, 2])):
+            about = f"Probability to be a {kind}, if half of all were galaxies, a quarter {kind}s."
+            missing = np.isnan(probability)
+            _add(table, f"p_{kind}", probability, missing, about, "stat.probability")
     table["flag"] = np.asarray(flags, np.int32)
     table["flag"].info.description = "Bits, explained in the table's meta; 0 is good."
     table["flag"].info.meta = {"ucd": "meta.code.qual"}

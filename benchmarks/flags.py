@@ -1,11 +1,13 @@
-"""How often the check of photometry against itself raises an alarm, falsely and rightly.
+"""How often the checks of photometry raise an alarm, falsely and rightly.
 
-    python benchmarks/flags.py --data survey_test.h5
+    python benchmarks/flags.py --data survey_test.h5 --stars exosims-3.6.6-py3-none-any.whl \\
+        --quasars qso_template_001.dat
 
 takes simulated galaxies in LSST's six bands with survey noise, brighter than i = 25.3, and counts
 flags: on good galaxies, and where one band is off, a zero point is wrong, a filter is mislabelled,
-or the source is no galaxy (a black body for a star, a power law for a quasar's continuum). With
-``--photoz TABLE`` it also prints what leaving out the flagged does to real redshifts.
+or the source is a star (of the half of the library of Pickles that the classifier was not fitted
+to) or a quasar (a composite spectrum at several redshifts). With ``--photoz TABLE`` it also prints
+what leaving out the flagged does to real redshifts.
 """
 
 import argparse
@@ -18,13 +20,16 @@ from astromosaic.catalog import read_table
 from astromosaic.checks import INCONSISTENT, consistency
 from astromosaic.evaluation.inputs import give, load_truths
 from astromosaic.evaluation.metrics import bootstrap, point_metrics, redshift_deviation
+from astromosaic.evaluation.outsiders import composite_quasars, read_stars, stars
 from astromosaic.evaluation.paper import bundled_subset
 from astromosaic.evaluation.photoz import TRUTH_COLUMNS
-from astromosaic.filters import list_filters, projection_matrix
 from astromosaic.galaxies import Galaxies, Measurement
 from astromosaic.io import read_catalog
+from astromosaic.outsiders import class_probabilities, outsider_flags
 from astromosaic.training.noise import LSST_10_YEAR
 
+# The composite covers all six bands at 0.9 to 2.8.
+QUASAR_REDSHIFTS = (0.9, 1.2, 1.5, 1.8, 2.1, 2.4, 2.7)
 BRIGHTNESS = ((0.0, 22.0), (22.0, 24.0), (24.0, 25.3))
 
 
@@ -32,6 +37,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="file of mocks (default: galaxies of the package)")
     parser.add_argument("--limit", type=int, default=2000, help="galaxies (default: 2000)")
+    parser.add_argument("--stars", help="folder or wheel with pickles_uk_*.fits")
+    parser.add_argument("--quasars", help="text of a composite spectrum")
     parser.add_argument("--photoz", nargs="*", default=[], help="tables with true redshifts")
     parser.add_argument("--weights")
     parser.add_argument("--seed", type=int, default=0)
@@ -46,7 +53,7 @@ def main():
     print(f"{len(galaxies)} simulated galaxies, LSST with survey noise; seed {args.seed}")
     print(f"{'flagged, in per cent':34s}{'all':>8s}" + "".join(
         f"{f'i {low:g}-{high:g}':>12s}" for low, high in BRIGHTNESS
-    ))  # fmt: skip
+    ) + f"{'bit 8':>10s}{'bit 16, 32':>12s}")  # fmt: skip
     report("good galaxies (false alarms)", model, galaxies, brightness)
     for magnitudes in (0.5, -0.5, 1.0, -1.0):
         for band in "ugrizy":
@@ -57,21 +64,33 @@ def main():
     for a, b in ("gr", "iz", "zy"):
         report(f"{a} and {b} mislabelled", model, swapped(galaxies, a, b), brightness)
     rng = np.random.default_rng(args.seed)
-    for kelvin in (3500, 5000, 6500, 10_000):
-        star = observed(black_body(kelvin), brightness, rng)
-        report(f"black body of {kelvin} K", model, star, brightness)
-    report(
-        "power law, f_nu ~ nu^-0.5", model, observed(power_law(-0.5), brightness, rng), brightness
-    )
+    if args.stars:
+        spectra = read_stars(args.stars)[1::2]
+        flux = stars(spectra, galaxies.filters, len(galaxies), rng)
+        report("stars", model, observed(flux, galaxies.filters, brightness, rng), brightness)
+    for z in QUASAR_REDSHIFTS if args.quasars else ():
+        flux = composite_quasars(args.quasars, galaxies.filters, [z])
+        flux = np.repeat(flux, len(galaxies), axis=0)
+        quasar = observed(flux, galaxies.filters, brightness, rng)
+        report(f"quasar at z = {z}", model, quasar, brightness)
     for path in args.photoz:
         redshifts(path, model, args.seed)
 
 
 def report(name, model, galaxies, brightness):
-    flagged = consistency(model, galaxies)[1] < INCONSISTENT
-    parts = [flagged[(brightness >= low) & (brightness < high)] for low, high in BRIGHTNESS]
+    """Fractions flagged by brightness, and of all by each of the checks."""
+    disagree, outside = flagged(model, galaxies)
+    either = disagree | outside
+    parts = [either[(brightness >= low) & (brightness < high)] for low, high in BRIGHTNESS]
     cells = "".join(f"{100 * part.mean():12.1f}" for part in parts)
-    print(f"{name:34s}{100 * flagged.mean():8.1f}{cells}", flush=True)
+    by_check = f"{100 * disagree.mean():10.1f}{100 * outside.mean():12.1f}"
+    print(f"{name:34s}{100 * either.mean():8.1f}{cells}{by_check}", flush=True)
+
+
+def flagged(model, galaxies):
+    """Whether bands disagree, and whether it is a star or a quasar; bool (n,) each."""
+    disagree = consistency(model, galaxies)[1] < INCONSISTENT
+    return disagree, outsider_flags(model, class_probabilities(model, galaxies)) > 0
 
 
 def shifted(galaxies, band, magnitudes):
@@ -91,25 +110,14 @@ def swapped(galaxies, a, b):
     ))  # fmt: skip
 
 
-def observed(f_nu, brightness, rng):
-    """A spectrum at all those i magnitudes, with LSST's noise after ten years."""
-    wavelength = np.arange(3000.0, 12000.0, 5.0)
-    filters = list_filters("lsst")
-    flux = f_nu(wavelength) @ projection_matrix(filters, wavelength)
-    flux = flux / flux[filters.index("lsst_i")] * 10 ** (-0.4 * (brightness[:, None] - 31.4))
+def observed(flux, filters, brightness, rng):
+    """Fluxes on any scale at those i magnitudes, with LSST's noise after ten years."""
+    i = filters.index("lsst_i")
+    flux = flux / flux[:, [i]] * 10 ** (-0.4 * (brightness[:, None] - 31.4))
     sky = np.array([10 ** (-0.4 * (LSST_10_YEAR[f[-1]] - 31.4)) / 5 for f in filters])
     error = np.hypot(sky, 0.01 * flux)
     value = flux + error * rng.normal(size=flux.shape)
-
     return Galaxies(len(flux), filters, Measurement(value, error, np.ones(flux.shape)))
-
-
-def black_body(kelvin):
-    return lambda angstrom: angstrom**-3.0 / np.expm1(1.4388e8 / (angstrom * kelvin))
-
-
-def power_law(index):
-    return lambda angstrom: angstrom**-index
 
 
 def redshifts(path, model, seed):
@@ -117,20 +125,24 @@ def redshifts(path, model, seed):
     table = read_catalog(path)
     truth = next(name for name in TRUTH_COLUMNS if name in table.colnames)
     galaxies, _ = read_table(table, {truth: None})
-    flagged = consistency(model, galaxies)[1] < INCONSISTENT
+    disagree, outside = flagged(model, galaxies)
+    either = disagree | outside
     estimate = model.posterior_of(galaxies, ["redshift"])["redshift"].median()
     deviation = redshift_deviation(estimate, np.asarray(table[truth], float))
-    print(f"\n{path}: {100 * flagged.mean():.1f}% flagged")
+    print(f"\n{path}: {100 * either.mean():.1f}% flagged")
     for name, rows in (
-        ("all", flagged | ~flagged),
-        ("not flagged", ~flagged),
-        ("flagged", flagged),
+        ("all", np.full(len(either), True)),
+        ("not flagged", ~either),
+        ("without bit 8", ~disagree),
+        ("without 16, 32", ~outside),
+        ("bit 8", disagree),
+        ("bit 16 or 32", outside),
     ):
         if not rows.any():
             continue
         figures = point_metrics(deviation[rows])
         errors = bootstrap(point_metrics, deviation[rows], n=100, seed=seed)
-        print(f"{name:14s}" + "".join(
+        print(f"{name:15s}{rows.sum():6d}" + "".join(
             f"  {key} {figures[key]:.4f}±{errors[key]:.4f}" for key in ("nmad", "outlier_fraction")
         ))  # fmt: skip
 

@@ -20,7 +20,7 @@ DOCS = Path(__file__).parent
 GENERATED = DOCS / "generated"
 COMMANDS = (
     "predict", "inspect", "plot", "evaluate photoz", "evaluate simulated", "evaluate paper",
-    "evaluate latent", "simulate", "train", "finetune",
+    "evaluate latent", "evaluate calibration", "simulate", "train", "finetune", "calibrate",
 )  # fmt: skip
 
 #: What is inspected in the documentation: name of the page's part, table, what is given beside it.

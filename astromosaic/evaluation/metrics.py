@@ -15,6 +15,8 @@ __all__ = [
     "cde_loss",
     "cde_loss_terms",
     "coverage",
+    "crps_terms",
+    "histogram_cde_loss_terms",
     "nmad",
     "outlier_fraction",
     "pit_ks",
@@ -99,6 +101,57 @@ def cde_loss(density, truth, grid=REDSHIFT_GRID):
     posteriors and the true conditional density, up to a constant that depends on the data only.
     """
     return np.mean(cde_loss_terms(density, truth, grid))
+
+
+def histogram_cde_loss_terms(edges, probability, truth):
+    """The terms of the CDE loss of histograms, without a grid: exact for flat bins.
+
+    Parameters
+    ----------
+    edges : array, shape (n, m + 1)
+    probability : array, shape (n, m)
+    truth : array, shape (n,)
+        In the coordinate of the edges, in which the densities are compared.
+
+    Returns
+    -------
+    array, shape (n,)
+    """
+    density = probability / np.maximum(np.diff(edges, axis=1), 1e-12)
+    here = (edges[:, :-1] <= truth[:, None]) & (truth[:, None] < edges[:, 1:])
+    return np.sum(probability * density, axis=1) - 2.0 * np.sum(density * here, axis=1)
+
+
+def crps_terms(edges, probability, truth):
+    """Each galaxy's continuous ranked probability score (Matheson & Winkler 1976): lower is better.
+
+    It is the integral of (F(x) - [x >= truth])^2, with F the cumulative distribution, in the unit
+    of the coordinate; of a single value, without any width, the absolute error. Exact for flat
+    bins.
+
+    Parameters
+    ----------
+    edges : array, shape (n, m + 1)
+    probability : array, shape (n, m)
+    truth : array, shape (n,)
+        In the coordinate of the edges.
+
+    Returns
+    -------
+    array, shape (n,)
+    """
+    truth = np.asarray(truth, dtype=float)[:, None]
+    cumulative = np.cumsum(probability, axis=1)
+    low, high = cumulative - probability, cumulative
+    width = np.diff(edges, axis=1)
+    # Where in its bin the truth is: 1 in the bins below it, 0 in those above.
+    part = np.clip((truth - edges[:, :-1]) / np.maximum(width, 1e-12), 0.0, 1.0)
+    at_truth = low + part * probability
+    below = part * (low**2 + low * at_truth + at_truth**2)
+    a, b = 1.0 - at_truth, 1.0 - high
+    above = (1.0 - part) * (a**2 + a * b + b**2)
+    outside = np.maximum(edges[:, :1] - truth, 0.0) + np.maximum(truth - edges[:, -1:], 0.0)
+    return np.sum(width * (below + above), axis=1) / 3.0 + outside[:, 0]
 
 
 def pit_ks(pit):

@@ -6,7 +6,7 @@ import numpy as np
 
 from . import metrics
 
-__all__ = ["format_report", "run"]
+__all__ = ["format_report", "observed_magnitude", "run", "truth_column"]
 
 #: Columns that are taken for the true redshift, in this order.
 TRUTH_COLUMNS = ("z_spec", "zspec", "specz", "redshift_true", "redshift")
@@ -66,7 +66,7 @@ def run(data, columns=None, truth=None, limit=None, weights=None, seed=0, progre
     table = data if is_table else read_catalog(data)
     if limit is not None:
         table = table[:limit]
-    truth = _truth_column(table, truth)
+    truth = truth_column(table, truth)
     redshift = _values(table[truth])
     columns = {**(columns or {}), truth: None}
 
@@ -150,7 +150,8 @@ def format_report(report):
     return "\n".join(lines)
 
 
-def _truth_column(table, truth):
+def truth_column(table, truth=None):
+    """The column of true redshifts: the one named, or the first found of `TRUTH_COLUMNS`."""
     if truth is not None:
         if truth not in table.colnames:
             raise ValueError(f"there is no column {truth!r} for the true redshift; name another")
@@ -183,25 +184,39 @@ def _with_errors(statistic, *arrays, seed):
     return {name: {"value": float(values[name]), "error": errors[name]} for name in values}
 
 
-def _by_magnitude(galaxies, deviation, seed):
-    """Figures of merit in bins of one magnitude, in the band nearest to 0.76 micron (i)."""
+def observed_magnitude(galaxies):
+    """AB magnitude of galaxies in the filter nearest to 0.76 micron (i).
+
+    Returns
+    -------
+    tuple of (str, ndarray (n,))
+        The filter, and magnitudes, NaN where there is none; None for both without photometry.
+    """
     from ..filters import filter_shapes
     from ..galaxies import MEASURED
 
     if not galaxies.filters:
-        return []
+        return None, None
     number = np.argmin(np.abs(filter_shapes(galaxies.filters)[:, 0] - np.log(0.76)))
     flux = galaxies.photometry.value[:, number]
     measured = (galaxies.photometry.state[:, number] == MEASURED) & (flux > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         magnitude = np.where(measured, 31.4 - 2.5 * np.log10(flux), np.nan)
+    return galaxies.filters[number], magnitude
+
+
+def _by_magnitude(galaxies, deviation, seed):
+    """Figures of merit in bins of one observed magnitude."""
+    band, magnitude = observed_magnitude(galaxies)
+    if band is None:
+        return []
     bins = []
-    for low in np.unique(np.floor(magnitude[measured])):
+    for low in np.unique(np.floor(magnitude[np.isfinite(magnitude)])):
         inside = np.floor(magnitude) == low
         if inside.sum() >= FEWEST:
             bins.append(
                 {
-                    "band": galaxies.filters[number],
+                    "band": band,
                     "low": float(low),
                     "high": float(low + 1),
                     "galaxies": int(inside.sum()),

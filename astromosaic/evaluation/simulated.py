@@ -6,7 +6,7 @@ from ..galaxies import MEASURED, Galaxies, Measurement
 from ..properties import PROPERTIES
 from . import metrics
 
-__all__ = ["INPUTS", "NOISES", "format_report", "observed_galaxies", "run"]
+__all__ = ["INPUTS", "NOISES", "bright_galaxies", "format_report", "observed_galaxies", "run"]
 
 #: What is given: names of inputs, with whether LSST and SPHEREx are among it.
 INPUTS = {"LSST": (True, False), "SPHEREx": (False, True), "LSST+SPHEREx": (True, True)}
@@ -59,7 +59,40 @@ def observed_galaxies(arrays, inputs, noise, seed=0):
     return Galaxies(n=len(arrays["redshift"]), **parts)
 
 
-def run(data, limit=None, weights=None, seed=0, progress=False):
+def bright_galaxies(data, group, limit=None):
+    """Arrays of a group of a file of mocks, galaxies brighter than `FAINTEST_I` only.
+
+    Parameters
+    ----------
+    data : str or path-like
+    group : {"train", "test"}
+    limit : int, optional
+        Of the first so many galaxies, before the cut.
+
+    Returns
+    -------
+    dict
+        As of `astromosaic.simulation.mocks.load_mocks`.
+
+    Raises
+    ------
+    ValueError
+        If the file lacks what is needed, or has no galaxy as bright.
+    """
+    from ..simulation.mocks import PROPERTY_DATASETS, load_mocks
+
+    arrays = load_mocks(data, group, ["flux", "spherex", *PROPERTY_DATASETS.values()], limit)
+    if lacking := [f for f in _LSST if f not in arrays["filters"]]:
+        raise ValueError(f"{data} has no fluxes in {', '.join(lacking)}")
+    bright = arrays["flux"][:, arrays["filters"].index("lsst_i")] > 10 ** (
+        -0.4 * (FAINTEST_I - 31.4)
+    )
+    if not bright.any():
+        raise ValueError(f"{data} has no galaxy brighter than i = {FAINTEST_I}")
+    return {k: v if k == "filters" else v[bright] for k, v in arrays.items()}
+
+
+def run(data, limit=None, weights=None, seed=0, progress=False, calibration=None):
     """Evaluate on the test group of a file of mocks.
 
     Parameters
@@ -73,6 +106,8 @@ def run(data, limit=None, weights=None, seed=0, progress=False):
     seed : int
         Seed of noise and bootstrap.
     progress : bool
+    calibration : str, optional
+        Name of a calibration of the model.
 
     Returns
     -------
@@ -82,30 +117,23 @@ def run(data, limit=None, weights=None, seed=0, progress=False):
         internal coordinate (dex, or mag for ``dust_av``).
     """
     from .. import __version__, load_model
-    from ..simulation.mocks import PROPERTY_DATASETS, load_mocks, true_values
+    from ..simulation.mocks import true_values
 
-    arrays = load_mocks(data, "test", ["flux", "spherex", *PROPERTY_DATASETS.values()], limit)
-    if lacking := [f for f in _LSST if f not in arrays["filters"]]:
-        raise ValueError(f"{data} has no fluxes in {', '.join(lacking)}")
-    bright = arrays["flux"][:, arrays["filters"].index("lsst_i")] > 10 ** (
-        -0.4 * (FAINTEST_I - 31.4)
-    )
-    if not bright.any():
-        raise ValueError(f"{data} has no galaxy brighter than i = {FAINTEST_I}")
-    arrays = {k: v if k == "filters" else v[bright] for k, v in arrays.items()}
+    arrays = bright_galaxies(data, "test", limit)
     model = load_model(weights)
     figures = {}
     for noise in NOISES:
         for inputs in INPUTS:
             galaxies = observed_galaxies(arrays, inputs, noise, seed)
-            posteriors = model.posterior_of(galaxies, list(PROPERTIES), progress)
+            posteriors = model.posterior_of(galaxies, list(PROPERTIES), progress, calibration)
             figures.setdefault(noise, {})[inputs] = {
                 name: _figures(posterior, true_values(arrays, name), seed)
                 for name, posterior in posteriors.items()
             }
     return {
-        "data": str(data), "galaxies": int(bright.sum()), "faintest_i": FAINTEST_I, "seed": seed,
-        "version": __version__, "weights": model.checksum, "figures": figures,
+        "data": str(data), "galaxies": len(arrays["redshift"]), "faintest_i": FAINTEST_I,
+        "seed": seed, "version": __version__, "weights": model.checksum,
+        "calibration": calibration, "figures": figures,
     }  # fmt: skip
 
 
@@ -117,6 +145,8 @@ def format_report(report):
         "Median of the posterior against the truth; redshift as dz/(1+z), masses, SFR and",
         "metallicity in dex, A_V in mag; errors by bootstrap in the JSON.",
     ]
+    if report["calibration"]:
+        lines.append(f"Posteriors calibrated for {report['calibration']!r}.")
     header = (
         f"{'':14s}{'RMSE':>9s}{'MAE':>9s}{'NMAD':>9s}{'bias':>9s}{'68% cov.':>10s}{'PIT-KS':>9s}"
     )

@@ -19,9 +19,11 @@ import torch
 from torch.nn import functional
 
 from .. import __version__
+from ..calibration import CALIBRATIONS
 from ..galaxies import LIMIT, MEASURED
 from ..model.heads import mixture_nll, scalar_bin
 from ..model.weights import checksum
+from ..outsiders import CARD_KEY as OUTSIDERS
 from ..properties import PROPERTIES, VECTORS
 from ..tokens import shape_features, tokens_from_arrays
 from .loop import TrainingData, _observe_batch, _optimizers, _rows, _schedule
@@ -158,7 +160,9 @@ def fine_tune(
     }  # fmt: skip
     if "fine_tuning" in model.card:
         fine_tuning["before"] = model.card["fine_tuning"]
-    card = {**model.card, "fine_tuning": fine_tuning}
+    # The states and answers have moved: what was fitted to the old ones is not for the new.
+    kept = {k: v for k, v in model.card.items() if k not in (OUTSIDERS, CALIBRATIONS)}
+    card = {**kept, "fine_tuning": fine_tuning}
     tensors = network.state_dict()
     return Model(network, card, checksum(tensors), model.batch_size)
 
