@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from .galaxies import MEASURED, MISSING
 
-__all__ = ["INCONSISTENT", "consistency"]
+__all__ = ["INCONSISTENT", "consistency", "without_band"]
 
 #: Galaxies are flagged below this probability, with which about one good galaxy in a hundred is.
 INCONSISTENT = 0.02
@@ -61,14 +61,18 @@ def consistency(model, galaxies, progress=False):
 
 def _of_band(model, galaxies, column):
     """The two-sided probability of one column, measured for all of the galaxies."""
-    state = galaxies.photometry.state.copy()
-    state[:, column] = MISSING
     name = galaxies.filters[column]
-    hidden = replace(galaxies, photometry=replace(galaxies.photometry, state=state))
-    posterior = model.posterior_of(hidden, [name])[name]
+    posterior = model.posterior_of(without_band(galaxies, column), [name])[name]
     flux = posterior.coordinate.to_physical(posterior._centers())
     value = galaxies.photometry.value[:, column, None].astype(float)
     error = np.nan_to_num(galaxies.photometry.error[:, column, None].astype(float))
     sigma = np.hypot(error, _UNSTATED * np.abs(flux)) + 1e-12
     below = np.sum(posterior.probability * ndtr((value - flux) / sigma), axis=1)
     return 2 * np.minimum(below, 1 - below)
+
+
+def without_band(galaxies, column):
+    """The galaxies with one column of their photometry hidden."""
+    state = galaxies.photometry.state.copy()
+    state[:, column] = MISSING
+    return replace(galaxies, photometry=replace(galaxies.photometry, state=state))

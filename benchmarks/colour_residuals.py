@@ -14,8 +14,9 @@ import numpy as np
 
 from astromosaic import load_model
 from astromosaic.catalog import read_table
+from astromosaic.checks import without_band
 from astromosaic.evaluation.photoz import TRUTH_COLUMNS
-from astromosaic.galaxies import MEASURED, MISSING, Measurement
+from astromosaic.galaxies import MEASURED, Measurement
 from astromosaic.io import read_catalog
 
 EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
@@ -52,10 +53,7 @@ def residuals(model, galaxies):
     photometry = galaxies.photometry
     fainter = np.full(photometry.value.shape, np.nan)
     for k, name in enumerate(galaxies.filters):
-        state = photometry.state.copy()
-        state[:, k] = MISSING
-        hidden = replace(galaxies, photometry=replace(photometry, state=state))
-        expected = model.posterior_of(hidden, [name])[name].median().value
+        expected = model.posterior_of(without_band(galaxies, k), [name])[name].median().value
         value, error = photometry.value[:, k], photometry.error[:, k]
         good = (photometry.state[:, k] == MEASURED) & (value > _SIGNAL_TO_NOISE * error)
         good &= expected > 0

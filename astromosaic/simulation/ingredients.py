@@ -3,7 +3,7 @@
 diffsky is calibrated with stellar populations and nebular emission of its own; with those of
 another grid the colours come out a little different. `INGREDIENTS` are the changes that were tried
 (``benchmarks/ingredients.py`` measures what each buys on real galaxies and on other simulations),
-`RELEASE` are those with which the survey sample of the bundled weights is made.
+`RELEASE` are those with which the bundled weights are trained.
 """
 
 from dataclasses import replace
@@ -15,24 +15,26 @@ __all__ = ["INGREDIENTS", "RELEASE", "check_ingredients", "line_strength", "with
 #: Each ingredient and what it does.
 INGREDIENTS = {
     "weak_lines": "nebular emission at 0.4 of Cloudy's with a scatter of 0.3 dex, not at 1 and 0.2",
-    "thin_dust": "dust at 0.25 to 1 of diffsky's, uniform",
+    "thin_dust": "dust at 0.6 to 1 of diffsky's, uniform",
     "no_template_error": "without diffsky's errors of stellar population templates",
     "grey_dust": "dust curves of all slopes between diffsky's and slightly greyer than Noll's",
     "metal_rich": "metallicities higher by 0.15 dex with a scatter of 0.2 dex",
 }
-#: Those of the survey sample of the bundled weights.
+#: Those with which the bundled weights are trained.
 RELEASE = ("weak_lines", "thin_dust")
 
 # Mean and scatter in dex of nebular emission in terms of Cloudy's for an open nebula without dust:
 # dust within it and photons that leave it take their share (Inoue 2001, AJ 122, 1788).
 _LINES, _WEAK_LINES = (0.0, 0.2), (-0.4, 0.3)
-_THIN_DUST = (0.25, 1.0)
+_THIN_DUST = (0.6, 1.0)
 _GREY_DUST = (0.0, 1.2)
 _METAL_RICH = (0.15, 0.2)
 
 
-def check_ingredients(names):
-    """The names as a tuple; ValueError if there is no such ingredient."""
+def check_ingredients(names=None):
+    """The names as a tuple, `RELEASE` without any given; ValueError if there is no such one."""
+    if names is None:
+        return RELEASE
     for name in names:
         if name not in INGREDIENTS:
             raise ValueError(f"unknown ingredient {name!r}; known are {', '.join(INGREDIENTS)}")

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..filters import list_filters
 from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, PROPERTIES, SPECTRUM_WAVELENGTH
-from .sample import FILTERS, SAMPLES, draw_block, ingredients_of
+from .ingredients import check_ingredients
+from .sample import FILTERS, SAMPLES, draw_block
 
 __all__ = [
     "DATASETS",
@@ -82,7 +83,7 @@ def simulate(
     progress : bool
         Show a progress bar.
     ingredients : sequence of str, optional
-        Names of `astromosaic.simulation.ingredients`; those of the sample without it.
+        Names of `astromosaic.simulation.ingredients`; its `RELEASE` without it.
 
     Returns
     -------
@@ -100,7 +101,7 @@ def simulate(
         raise FileExistsError(f"{output} exists already; choose another name or remove it")
     if sample not in SAMPLES:
         raise ValueError(f"unknown sample {sample!r}; known are {', '.join(SAMPLES)}")
-    ingredients = ingredients_of(sample, ingredients)
+    ingredients = check_ingredients(ingredients)
     parts = Path(f"{output}.parts")
     parts.mkdir(parents=True, exist_ok=True)
     settings = {

@@ -16,8 +16,8 @@ import torch
 
 from ..filters import list_filters
 from ..properties import LOOKBACK_MIDDLES
-from .ingredients import line_strength
-from .sample import FILTERS, draw_block, ingredients_of
+from .ingredients import check_ingredients, line_strength
+from .sample import FILTERS, draw_block
 from .sed import (
     Optics,
     attenuation_curve,
@@ -98,7 +98,7 @@ def simulate_packed(output, n, seed, sample="survey", progress=True, ingredients
     progress : bool
         Show a progress bar.
     ingredients : sequence of str, optional
-        Names of `astromosaic.simulation.ingredients`; those of the sample without it.
+        Names of `astromosaic.simulation.ingredients`; its `RELEASE` without it.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def simulate_packed(output, n, seed, sample="survey", progress=True, ingredients
     output = Path(output)
     if output.exists():
         raise FileExistsError(f"{output} exists already; choose another name or remove it")
-    ingredients = ingredients_of(sample, ingredients)
+    ingredients = check_ingredients(ingredients)
     ssp = load_ssp()
     young, nodes = young_fraction(ssp.log_age_gyr), log_u_nodes(ssp)
     n_birth = int(np.sum(young > 1e-3))

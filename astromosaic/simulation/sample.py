@@ -7,9 +7,9 @@ from zlib import crc32
 
 import numpy as np
 
-from .ingredients import RELEASE, check_ingredients, with_ingredients
+from .ingredients import with_ingredients
 
-__all__ = ["FILTERS", "SAMPLES", "draw_block", "ingredients_of", "survey_weight"]
+__all__ = ["FILTERS", "SAMPLES", "draw_block", "survey_weight"]
 
 #: The broadband filters in which every galaxy is observed, by camera.
 FILTERS = (
@@ -85,13 +85,6 @@ _PAPER_SHELL_WIDTH = 0.35
 
 #: Samples by name: functions of (population, shell).
 SAMPLES = {"paper": keep_paper, "survey": keep_survey}
-
-
-def ingredients_of(sample, ingredients=None):
-    """Ingredients by name, those of a sample where none are given; ValueError if unknown."""
-    if ingredients is None:
-        return RELEASE if sample == "survey" else ()
-    return check_ingredients(ingredients)
 
 
 def draw_block(seed, block, sample, ssp, stream="", ingredients=()):

@@ -10,7 +10,7 @@ padding; level 4 differs from galaxy to galaxy.
 2. *Parts of a modality.* Of the broadband photometry, which cameras: mostly one, often with a
    near-infrared companion, sometimes a free mixture of filters. Of a vector, which stretch: the
    whole, or what a spectrograph covers, or one half, or any contiguous segment.
-3. *Elements lost to all.* Of each camera, some bands.
+3. *Elements lost to all.* Of each camera some bands, now and then as many as half.
 4. *Elements lost to one.* Of each vector, in some batches, single elements of single galaxies, at a
    rate that is drawn for the batch (`noise.drop_elements`).
 
@@ -67,6 +67,8 @@ class MaskingModel:
         the photometry is a free mixture of filters in place of a camera.
     lost_band : float
         Chance that a band is lost.
+    few_bands : float
+        Chance that a band is lost with a chance of one half, so that few are left.
     whole : float
         Chance that a vector is given as a whole.
     lost_elements : float
@@ -95,6 +97,7 @@ class MaskingModel:
     ultraviolet: float = 0.05
     mixture: float = 0.08
     lost_band: float = 0.08
+    few_bands: float = 0.2
     whole: float = 0.4
     lost_elements: float = 0.3
     queries: int = 3
@@ -270,5 +273,6 @@ def _draw_filters(groups, n_filters, model, rng):
     if rng.random() < model.ultraviolet and "galex" in groups:
         chosen.append("galex")
     bands = np.concatenate([groups[c] for c in chosen])
-    kept = bands[rng.random(len(bands)) >= model.lost_band]
+    lost = 0.5 if rng.random() < model.few_bands else model.lost_band
+    kept = bands[rng.random(len(bands)) >= lost]
     return kept if len(kept) >= 2 else bands

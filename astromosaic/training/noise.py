@@ -107,7 +107,7 @@ class NoiseModel:
     underestimate: float = 0.3
     clean: float = 0.2
     no_error: float = 0.06
-    limits: float = 0.12
+    limits: float = 0.2
     shallow: float = 0.4
     spherex_depth: tuple = (-0.5, 4.0)
     spectrum: tuple = (0.5, 100.0)
