@@ -38,7 +38,7 @@ def predict(
         galaxy's own redshift; a dict gives one for each column. Not needed where the column's or
         the table's meta has it.
     **options
-        ``seed``, ``check``, ``calibration`` and ``progress``: see
+        ``seed``, ``check``, ``calibration``, ``zero_points`` and ``progress``: see
         `astromosaic.inference.Model.predict`.
 
     Returns

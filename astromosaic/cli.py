@@ -120,6 +120,18 @@ examples:
       --calibration 'stated errors'
   astromosaic calibrate spectroscopic.fits --labels z_spec --name deep --output mine.safetensors"""
 
+ZEROPOINTS = """\
+Estimate how far the zero points of a table's broadband photometry are off: each band is predicted
+from the others, and half of what the measured magnitudes differ by is put down to the zero point.
+No redshifts are needed, but a hundred galaxies measured at 5 sigma in all bands."""
+
+ZEROPOINTS_EXAMPLES = """\
+examples:
+  astromosaic zeropoints survey.fits --output zero_points.ecsv
+  astromosaic predict survey.fits --query redshift --output photoz.fits \\
+      --zero-points zero_points.ecsv
+  astromosaic evaluate photoz --data spectroscopic.fits --zero-points own"""
+
 EVALUATE_PAPER = """\
 Run the experiments of MOSAIC (arXiv:2510.07684) on simulated galaxies, with noiseless photometry
 and with survey noise, against two baselines fitted in the same run: the population mean, and
@@ -206,6 +218,7 @@ def _parser():
     _add_train(commands)
     _add_finetune(commands)
     _add_calibrate(commands)
+    _add_zeropoints(commands)
     return parser
 
 
@@ -255,6 +268,7 @@ def _add_predict(commands):
         "for stars (16) and quasars (32)",
     )
     _add_calibration(parser)
+    _add_zero_points(parser)
     _add_weights(parser)
     _add_device(parser)
 
@@ -274,6 +288,7 @@ def _predict(args):
         spectrum=spectrum,
         check=args.check,
         calibration=args.calibration,
+        zero_points=_zero_points(args),
         progress=True,
     )
     write_catalog(result, args.output, overwrite=args.overwrite)
@@ -477,6 +492,7 @@ def _add_evaluate(commands):
         help="column of spectroscopic redshifts (default: z_spec, zspec, specz, redshift_true or "
         "redshift, whichever is there)",
     )
+    _add_zero_points(photoz)
 
     simulated = _command(
         tasks,
@@ -544,6 +560,7 @@ def _evaluate_photoz(args):
         weights=args.weights,
         seed=args.seed,
         progress=True,
+        zero_points=_zero_points(args),
     )
     _print_report(photoz, report, args.json)
 
@@ -750,6 +767,47 @@ def _finetune(args):
     print(f"written to {args.output}")
 
 
+def _add_zeropoints(commands):
+    parser = _command(
+        commands,
+        "zeropoints",
+        _zeropoints,
+        "estimate how far the zero points of a table's photometry are off",
+        ZEROPOINTS,
+        ZEROPOINTS_EXAMPLES,
+    )
+    parser.add_argument("input", metavar="IN", help="the table of galaxies")
+    parser.add_argument("--output", metavar="OUT", help="also write them to this table")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.add_argument(
+        "--most", type=_whole, metavar="N", help="use at most N galaxies (default: 1000)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="which galaxies (default: 0)")
+    _add_columns(parser)
+    _add_weights(parser)
+    _add_device(parser)
+
+
+def _zeropoints(args):
+    from . import load_model
+    from .io import check_output, read_catalog, write_catalog
+
+    if args.output:
+        check_output(args.output, args.overwrite)
+    table = read_catalog(args.input)
+    model = load_model(args.weights, **_given(args, "device"))
+    result = model.zero_points(
+        table, columns=args.columns, seed=args.seed, progress=True, **_given(args, "most")
+    )
+    print(f"from {result.meta['galaxies']} galaxies; positive means that magnitudes are too faint")
+    print(f"{'filter':24s}{'offset (mag)':>14s}{'error':>10s}")
+    for name, offset, error in result.iterrows("filter", "offset", "error"):
+        print(f"{name:24s}{offset.value:+14.3f}{error.value:10.3f}")
+    if args.output:
+        write_catalog(result, args.output, overwrite=args.overwrite)
+        print(f"written to {args.output}")
+
+
 def _add_calibrate(commands):
     parser = _command(
         commands,
@@ -821,6 +879,23 @@ def _add_calibration(parser):
         help="correct the posteriors of scalars by this calibration of the weights' card (default: "
         "as trained)",
     )
+
+
+def _add_zero_points(parser):
+    parser.add_argument(
+        "--zero-points",
+        metavar="FILE",
+        help="correct the photometry by the table of zero points that 'astromosaic zeropoints' "
+        "wrote, or with 'own' by those of this table itself (default: as it is)",
+    )
+
+
+def _zero_points(args):
+    if args.zero_points in (None, "own"):
+        return args.zero_points
+    from .io import read_catalog
+
+    return read_catalog(args.zero_points)
 
 
 def _label_names(text):

@@ -22,6 +22,7 @@ from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior, VectorPos
 from .properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
 from .results import FLAGS, result_spectrum, result_table
 from .tokens import Tokens, flux_from_internal, flux_to_internal, shape_features, tokenize
+from .zero_points import corrected, estimate_zero_points, read_zero_points
 
 __all__ = ["Model", "load"]
 
@@ -58,7 +59,7 @@ class Model:
 
     def predict(
         self, data, query="redshift", columns=None, samples=0, seed=0, spectrum=None,
-        lookback_time=None, check=False, progress=False, calibration=None,
+        lookback_time=None, check=False, progress=False, calibration=None, zero_points=None,
     ):  # fmt: skip
         """Predict properties; see `astromosaic.predict`.
 
@@ -89,6 +90,9 @@ class Model:
         calibration : str, optional
             Name of a calibration of the model's card by which the posteriors of scalars are
             corrected (`astromosaic.calibration`); as trained without it. Not with ``samples``.
+        zero_points : Table, dict of str to float, or "own", optional
+            Magnitudes by which the broadband photometry is too faint, by filter, to correct it
+            (`astromosaic.zero_points`); ``"own"`` estimates them from these very data first.
 
         Returns
         -------
@@ -116,6 +120,7 @@ class Model:
                 f"given: columns={{{column!r}: None}} leaves it out",
                 stacklevel=3,
             )
+        galaxies, offsets = self.with_zero_points(galaxies, zero_points, progress)
         posteriors = JointPosterior(self, galaxies, names, progress, calibration)
         flags, checked, classes = self.flags(galaxies), None, None
         if check:
@@ -135,6 +140,8 @@ class Model:
         }
         if calibration is not None:
             meta["calibration"] = calibration
+        if offsets:
+            meta["zero_points_mag"] = offsets
         ids = reading.ids
         if query == "spectrum":
             meta |= {"flag": flags} | ({} if ids is None else {"id": ids})
@@ -144,15 +151,62 @@ class Model:
 
     def posterior(
         self, data, query="redshift", columns=None, spectrum=None, lookback_time=None,
-        progress=False, calibration=None,
+        progress=False, calibration=None, zero_points=None,
     ):  # fmt: skip
         """The posterior of one query, or the `JointPosterior` of a list of queries."""
         from .catalog import read_input
 
         names = _query_names(query)
         galaxies, _ = read_input(data, columns, spectrum, lookback_time)
+        galaxies, _ = self.with_zero_points(galaxies, zero_points, progress)
         joint = JointPosterior(self, galaxies, names, progress, calibration)
         return joint[names[0]] if isinstance(query, str | Filter) else joint
+
+    def zero_points(self, data, columns=None, most=1000, seed=0, progress=False):
+        """How far the zero points of broadband photometry are off, by what the model expects.
+
+        No redshifts are needed. See `astromosaic.zero_points` for the method, and
+        ``predict(..., zero_points=...)`` for what to do with the answer.
+
+        Parameters
+        ----------
+        data : Table or QTable
+        columns : dict, optional
+            See `astromosaic.predict`.
+        most : int
+            Use at most so many galaxies, drawn at random with this ``seed``.
+        seed : int
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        QTable
+            ``filter``, ``offset`` (mag; too faint is positive) and its statistical ``error``.
+
+        Raises
+        ------
+        ValueError
+            If there are too few bands, or too few galaxies well measured in all of them.
+        """
+        from .catalog import read_input
+
+        galaxies, _ = read_input(data, columns)
+        return estimate_zero_points(self, galaxies, most, seed, progress)
+
+    def with_zero_points(self, galaxies, zero_points, progress=False):
+        """`Galaxies` corrected by zero points as `predict` takes them, and these as a dict."""
+        if zero_points is None:
+            return galaxies, {}
+        if isinstance(zero_points, str):
+            if zero_points != "own":
+                raise ValueError(
+                    f"zero_points={zero_points!r}: give a table, a dict of magnitudes by filter, "
+                    "or 'own' to estimate them from the data"
+                )
+            zero_points = estimate_zero_points(self, galaxies, progress=progress)
+        offsets = read_zero_points(zero_points)
+        return corrected(galaxies, offsets), offsets
 
     def embed(self, data, columns=None, spectrum=None, lookback_time=None, progress=False):
         """The place of each galaxy in latent space: the final state of its galaxy token; (n, d).

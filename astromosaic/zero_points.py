@@ -37,7 +37,7 @@ _SIGNAL_TO_NOISE = 5.0
 _STEP, _TOLERANCE, _ROUNDS = 0.5, 2e-3, 20
 
 
-def estimate_zero_points(model, galaxies, most=2000, seed=0, progress=False):
+def estimate_zero_points(model, galaxies, most=1000, seed=0, progress=False):
     """How far the zero points of photometry are off.
 
     Parameters

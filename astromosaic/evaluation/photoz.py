@@ -24,7 +24,10 @@ LABELS = {
 }
 
 
-def run(data, columns=None, truth=None, limit=None, weights=None, seed=0, progress=False):
+def run(
+    data, columns=None, truth=None, limit=None, weights=None, seed=0, progress=False,
+    zero_points=None,
+):  # fmt: skip
     """Predict the redshifts of a table and compare them with its spectroscopic redshifts.
 
     Parameters
@@ -44,6 +47,9 @@ def run(data, columns=None, truth=None, limit=None, weights=None, seed=0, progre
         Seed of the bootstrap.
     progress : bool
         Whether to show a progress bar.
+    zero_points : Table, dict of str to float, or "own", optional
+        Corrections of the photometry, see `astromosaic.inference.Model.predict`. Estimates of the
+        table's ``"own"`` do not see its redshifts either.
 
     Returns
     -------
@@ -75,6 +81,7 @@ def run(data, columns=None, truth=None, limit=None, weights=None, seed=0, progre
     # A redshift in any other column, photometric or not, is not to be shown either.
     others = {k: v for k, v in galaxies.scalars.items() if k != "redshift"}
     galaxies = replace(galaxies, scalars=others)
+    galaxies, offsets = model.with_zero_points(galaxies, zero_points, progress)
     posterior = model.posterior_of(galaxies, ["redshift"], progress)["redshift"]
     known = np.isfinite(redshift) & (redshift >= 0)
     rows = known & posterior.defined
@@ -90,6 +97,7 @@ def run(data, columns=None, truth=None, limit=None, weights=None, seed=0, progre
         "weights": model.checksum,
         "convention": reading.convention,
         "filters": list(galaxies.filters),
+        "zero_points_mag": offsets,
         "rows": len(table),
         "without_truth": int((~known).sum()),
         "without_answer": int((known & ~rows).sum()),
@@ -124,6 +132,7 @@ def format_report(report):
         f"Photometric redshifts of {report['data']}",
         "; ".join(counts),
         f"Columns read as: {report['convention']}",
+        *_zero_point_lines(report["zero_points_mag"]),
         "",
         "d = (z_phot - z_spec) / (1 + z_spec); errors by bootstrap over galaxies",
         "",
@@ -148,6 +157,12 @@ def format_report(report):
                 f"{_text(row, key):>20s}" for key in ("nmad", "bias", "outlier_fraction")
             )
     return "\n".join(lines)
+
+
+def _zero_point_lines(offsets):
+    if not offsets:
+        return []
+    return ["Zero points (mag): " + ", ".join(f"{k} {v:+.3f}" for k, v in offsets.items())]
 
 
 def truth_column(table, truth=None):

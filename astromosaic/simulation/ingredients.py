@@ -16,9 +16,11 @@ __all__ = ["INGREDIENTS", "RELEASE", "check_ingredients", "line_strength", "with
 INGREDIENTS = {
     "weak_lines": "nebular emission at 0.4 of Cloudy's with a scatter of 0.3 dex, not at 1 and 0.2",
     "thin_dust": "dust at 0.6 to 1 of diffsky's, uniform",
+    "thinner_dust": "dust at 0.25 to 1 of diffsky's, uniform",
     "no_template_error": "without diffsky's errors of stellar population templates",
     "grey_dust": "dust curves of all slopes between diffsky's and slightly greyer than Noll's",
     "metal_rich": "metallicities higher by 0.15 dex with a scatter of 0.2 dex",
+    "few_young": "of the stars younger than 0.1 Gyr a uniform share made 0.1 to 1 Gyr old",
 }
 #: Those with which the bundled weights are trained.
 RELEASE = ("weak_lines", "thin_dust")
@@ -26,9 +28,11 @@ RELEASE = ("weak_lines", "thin_dust")
 # Mean and scatter in dex of nebular emission in terms of Cloudy's for an open nebula without dust:
 # dust within it and photons that leave it take their share (Inoue 2001, AJ 122, 1788).
 _LINES, _WEAK_LINES = (0.0, 0.2), (-0.4, 0.3)
-_THIN_DUST = (0.6, 1.0)
+_THIN_DUST = {"thin_dust": (0.6, 1.0), "thinner_dust": (0.25, 1.0)}
 _GREY_DUST = (0.0, 1.2)
 _METAL_RICH = (0.15, 0.2)
+# Ages in Gyr: which stars are too young, and the oldest that they are made.
+_YOUNG_GYR, _AGED_GYR = 0.1, 1.0
 
 
 def check_ingredients(names=None):
@@ -63,8 +67,9 @@ def with_ingredients(population, names, ssp, rng):
     """
     n = len(population)
     dust = population.dust.copy()
-    if "thin_dust" in names:
-        dust[:, :2] *= rng.uniform(*_THIN_DUST, n)[:, None]
+    for name, share in _THIN_DUST.items():
+        if name in names:
+            dust[:, :2] *= rng.uniform(*share, n)[:, None]
     if "grey_dust" in names:
         dust[:, 2] *= 1 - rng.uniform(*_GREY_DUST, n)
     population = replace(population, dust=dust)
@@ -73,6 +78,9 @@ def with_ingredients(population, names, ssp, rng):
     if "metal_rich" in names:
         shift = rng.normal(*_METAL_RICH, n)
         weights = _with_metallicity(population.ssp_weights, ssp.log_z, shift)
+        population = replace(population, ssp_weights=weights)
+    if "few_young" in names:
+        weights = _with_fewer_young(population.ssp_weights, ssp.log_age_gyr, rng.random(n))
         population = replace(population, ssp_weights=weights)
     return population
 
@@ -87,3 +95,13 @@ def _with_metallicity(weights, log_z, shift):
     to[row, source, i] = 1 - upper
     to[row, source, i + 1] = upper
     return np.einsum("gma,gmk->gka", weights, to)
+
+
+def _with_fewer_young(weights, log_age_gyr, share):
+    """Weights with this share (n,) of the young stars older, as at a constant rate."""
+    age = 10**log_age_gyr
+    young, aged = age < _YOUNG_GYR, (age >= _YOUNG_GYR) & (age < _AGED_GYR)
+    moved = weights * young * share[:, None, None]
+    rate = age * aged  # ages are even in the logarithm
+    total = moved.sum(axis=2, keepdims=True)
+    return (weights - moved + total * rate / rate.sum()).astype(weights.dtype)

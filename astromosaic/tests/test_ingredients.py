@@ -14,7 +14,10 @@ from astromosaic.simulation.ingredients import (
 )
 from astromosaic.tests.test_simulation import population
 
-GRID = SimpleNamespace(log_z=np.log10([0.0001, 0.0004, 0.004, 0.008, 0.02, 0.05, 0.1]))
+GRID = SimpleNamespace(
+    log_z=np.log10([0.0001, 0.0004, 0.004, 0.008, 0.02, 0.05, 0.1]),
+    log_age_gyr=np.log10([0.01, 0.05, 0.2, 0.6, 5.0]),
+)
 
 
 @pytest.fixture
@@ -30,7 +33,8 @@ def galaxies():
 
 def test_each_changes_its_own_part_and_nothing_else(galaxies):
     parts = {
-        "thin_dust": "dust", "grey_dust": "dust", "metal_rich": "ssp_weights",
+        "thin_dust": "dust", "thinner_dust": "dust", "grey_dust": "dust",
+        "metal_rich": "ssp_weights", "few_young": "ssp_weights",
         "no_template_error": "template_error", "weak_lines": None,
     }  # fmt: skip
     assert set(parts) == set(INGREDIENTS)
@@ -41,13 +45,26 @@ def test_each_changes_its_own_part_and_nothing_else(galaxies):
             assert same == (other != part), (name, other)
 
 
-def test_dust_is_thinner_for_old_and_young_alike(galaxies):
-    dust = with_ingredients(galaxies, ("thin_dust",), GRID, np.random.default_rng(1)).dust
+@pytest.mark.parametrize(("name", "least"), [("thin_dust", 0.6), ("thinner_dust", 0.25)])
+def test_dust_is_thinner_for_old_and_young_alike(galaxies, name, least):
+    dust = with_ingredients(galaxies, (name,), GRID, np.random.default_rng(1)).dust
     factor = dust[:, :2] / galaxies.dust[:, :2]
     np.testing.assert_allclose(factor[:, 0], factor[:, 1])
-    assert factor.min() >= 0.6
+    assert factor.min() >= least
     assert factor.max() <= 1.0
-    np.testing.assert_allclose(factor.mean(), 0.625, atol=0.02)
+    np.testing.assert_allclose(factor.mean(), (1 + least) / 2, atol=0.02)
+
+
+def test_young_stars_get_older_and_no_mass_is_lost(galaxies):
+    weights = with_ingredients(galaxies, ("few_young",), GRID, np.random.default_rng(1)).ssp_weights
+    before = galaxies.ssp_weights
+    np.testing.assert_allclose(weights.sum(axis=2), before.sum(axis=2), rtol=1e-5)
+    left = weights[:, :, :2].sum(axis=(1, 2)) / before[:, :, :2].sum(axis=(1, 2))
+    np.testing.assert_allclose([left.mean(), left.std()], [0.5, 12**-0.5], atol=0.02)
+    np.testing.assert_array_equal(weights[:, :, 4], before[:, :, 4])
+    # At a constant rate an age three times as high holds three times as much.
+    more = (weights - before)[:, 2:5, 2:4].sum(axis=(0, 1))
+    np.testing.assert_allclose(more[1] / more[0], 3.0, rtol=1e-3)
 
 
 def test_metals_rise_and_no_mass_is_lost(galaxies):
