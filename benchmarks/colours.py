@@ -1,7 +1,7 @@
 """Colours of galaxies of known redshift beside those of simulated ones of the same brightness.
 
-    astromosaic simulate --packed --sample survey --seed 301 --n-train 30000 --output mocks.h5
-    python benchmarks/colours.py mocks.h5 --photoz vvds.ecsv dc2.hdf5
+    astromosaic simulate --packed --sample survey --seed 301 --n-train 30000 --output colours.h5
+    python benchmarks/colours.py colours.h5 --photoz vvds.ecsv dc2.hdf5
 
 prints medians and, in brackets, the 16th and 84th percentiles of the colours of adjacent bands in
 bins of redshift. The mocks are noiseless, and weighted so that their magnitudes in the band nearest

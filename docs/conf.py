@@ -21,6 +21,7 @@ GENERATED = DOCS / "generated"
 COMMANDS = (
     "predict", "inspect", "plot", "evaluate photoz", "evaluate simulated", "evaluate paper",
     "evaluate latent", "evaluate calibration", "simulate", "train", "finetune", "calibrate",
+    "zeropoints",
 )  # fmt: skip
 
 #: What is inspected in the documentation: name of the page's part, table, what is given beside it.
