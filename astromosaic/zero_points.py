@@ -70,10 +70,9 @@ def estimate_zero_points(model, galaxies, most=1000, seed=0, progress=False):
     n_bands = len(galaxies.filters)
     if n_bands < 3:
         raise ValueError(f"zero points need three bands or more, not {n_bands}")
-    with np.errstate(invalid="ignore"):
-        well = (photometry.state == MEASURED) & (
-            photometry.value > _SIGNAL_TO_NOISE * photometry.error
-        )
+    well = (photometry.state == MEASURED) & (photometry.value > 0)
+    # Fluxes of unknown error count too.
+    well &= ~(photometry.value < _SIGNAL_TO_NOISE * photometry.error)
     rows = np.flatnonzero(well.all(axis=1))
     if len(rows) < FEWEST:
         raise ValueError(
