@@ -170,8 +170,10 @@ def load_mocks(path, group="train", datasets=None, limit=None):
     return arrays
 
 
-def compact(path, output, n_train, n_test):
+def compact(path, output, n_train, n_test, datasets=None):
     """Write the first galaxies of a file of mocks as a small file, fluxes rounded to 0.05%.
+
+    All datasets are kept, or those named.
 
     Fluxes and histories are kept as whole multiples of a step in arcsinh(value / scale), both of
     which are attributes of the dataset, and as differences along the row, which compress better;
@@ -188,7 +190,8 @@ def compact(path, output, n_train, n_test):
             if axis in source:
                 source.copy(axis, file)
         for group, n in (("train", n_train), ("test", n_test)):
-            for name, dataset in source[group].items():
+            for name in (datasets or source[group]) if n else ():
+                dataset = source[group][name]
                 values = dataset[:n]
                 if name in scales:
                     steps = np.rint(np.arcsinh(values / scales[name]) / step)
