@@ -60,7 +60,7 @@ TASKS = {
     "test_dc2_training_9816.hdf5",
     "colour_residuals": "colour_residuals.py --photoz sdss_mgs_train.ecsv vvds_deep_half.ecsv "
     "test_dc2_training_9816.hdf5",
-    "ingredients": "ingredients.py --galaxies 30000 --photoz sdss_mgs_train.ecsv "
+    "ingredients": "ingredients.py --galaxies 15000 --photoz sdss_mgs_train.ecsv "
     "test_dc2_training_9816.hdf5 vvds_deep_half.ecsv --hsc hsc_ratios_and_specz.hdf5",
 }  # fmt: skip
 
