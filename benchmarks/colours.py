@@ -37,7 +37,7 @@ def main():
         columns = [mocks["filters"].index(name) for name in galaxies.filters]
         simulated = magnitudes(mocks["flux"][:, columns])
         band = np.argmin(np.abs(filter_shapes(galaxies.filters)[:, 0] - np.log(0.76)))
-        print(f"\n{path}\n{', '.join(galaxies.filters)}; {band=}")
+        print(f"\n{path}, as bright in {galaxies.filters[band]}\n{', '.join(galaxies.filters)}")
         for low, high in zip(EDGES, EDGES[1:], strict=False):
             real = seen[(z >= low) & (z < high)]
             mock = simulated[(mocks["redshift"] >= low) & (mocks["redshift"] < high)]
