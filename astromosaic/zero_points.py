@@ -2,17 +2,16 @@ r"""Zero points of a table from its own photometry: no redshift needs to be know
 
 Each band is hidden in turn and predicted from the others, as in `astromosaic.checks`. Where the
 measured magnitudes are off by the same amount in galaxies of all kinds, either the zero point of
-the band is, or the colours of the simulated galaxies are. The shifts that leave no difference,
+the band is, or the colours of the simulated galaxies are. Zero points of surveys and colours of
+simulations are both right to a few hundredths of a magnitude, so that half is put down to each: the
+shift s of band b is the difference that it leaves,
 
-.. math:: \mathrm{median}_i \; [m_{ib} - s_b - \hat m_{ib}(\{m_{ic} - s_c, c \neq b\})] = 0,
+.. math:: s_b = \mathrm{median}_i \; [m_{ib} - s_b - \hat m_{ib}(\{m_{ic} - s_c, c \neq b\})],
 
-are found by iteration. Colours alone leave the mean of the shifts open: it is zero. Photometric
-redshift codes do the same with spectroscopic redshifts and templates (Ilbert et al. 2006, A&A 457,
+found by iteration. Combinations of bands of which the photometry says little, such as a tilt of the
+whole spectrum, stay near zero. Colours leave the mean of the shifts open: it is zero. Photometric
+redshift codes do the like with spectroscopic redshifts and templates (Ilbert et al. 2006, A&A 457,
 841; Brammer et al. 2008, ApJ 686, 1503), and pay for it with labels.
-
-Of the shift of a band, half is believed: zero points of surveys and colours of simulations are both
-right to a few hundredths of a magnitude, so that one is as likely to be wrong as the other. With
-Gaussian priors of the same width for both, the expected zero point is half of the difference.
 """
 
 from dataclasses import replace
@@ -27,13 +26,11 @@ from .galaxies import MEASURED
 
 __all__ = ["corrected", "estimate_zero_points", "read_zero_points"]
 
-#: Share of a difference that is put down to the zero point.
-SHARE = 0.5
 #: Fewest galaxies, well measured in all bands, from which zero points are estimated.
 FEWEST = 100
 # Only fluxes of this signal to noise in every band count: in fainter ones noise chooses galaxies.
 _SIGNAL_TO_NOISE = 5.0
-# Shifts follow the differences by half at a time, until they move by less than this (mag).
+# Shifts go half of the way at a time, until they move by less than this (mag).
 _STEP, _TOLERANCE, _ROUNDS = 0.5, 2e-3, 20
 
 
@@ -56,7 +53,7 @@ def estimate_zero_points(model, galaxies, most=1000, seed=0, progress=False):
     -------
     QTable
         One row per filter: ``filter``; ``offset`` in mag, by which measured magnitudes are too
-        faint, half of the difference found, and its statistical ``error``. ``meta`` has the number
+        faint, and its statistical ``error``. ``meta`` has the number
         of galaxies and the weights.
 
     Raises
@@ -87,9 +84,10 @@ def estimate_zero_points(model, galaxies, most=1000, seed=0, progress=False):
     with tqdm(total=_ROUNDS, unit="round", disable=not progress) as bar:
         for _ in range(_ROUNDS):
             fainter = _fainter(model, _shifted(galaxies, shift))
-            step = _STEP * np.median(fainter, axis=0)
-            shift += step - step.mean()
-            move = np.abs(step - step.mean()).max()
+            left = np.median(fainter, axis=0)
+            step = _STEP * (left - left.mean() - shift)
+            shift += step
+            move = np.abs(step).max()
             bar.update()
             if move < _TOLERANCE:
                 break
@@ -97,11 +95,11 @@ def estimate_zero_points(model, galaxies, most=1000, seed=0, progress=False):
     return QTable(
         {
             "filter": list(galaxies.filters),
-            "offset": SHARE * shift * u.mag,
-            "error": SHARE * spread / np.sqrt(len(rows)) * u.mag,
+            "offset": shift * u.mag,
+            "error": 0.5 * spread / np.sqrt(len(rows)) * u.mag,
         },
         meta={
-            "description": "How much too faint magnitudes are; half of the difference to the model",
+            "description": "How much too faint magnitudes are, by half of what the model expects",
             "galaxies": len(rows), "weights": model.checksum, "largest_last_step_mag": float(move),
         },
     )  # fmt: skip
