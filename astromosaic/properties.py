@@ -95,7 +95,7 @@ class Property:
     def error_to_internal(self, value, error):
         """One-sigma errors of physical values, to first order, in the internal coordinate."""
         value, error = np.asarray(value, dtype=float), np.asarray(error, dtype=float)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             if self.scale == "ln(1+x)":
                 return error / (1.0 + value)
             if self.scale == "log10(x)":

@@ -280,8 +280,9 @@ def result_table(posteriors, flags, ids=None, meta=None, draws=None, checked=Non
     """
     table = ResultTable(meta=plain_types(meta or {}))
     if ids is not None:
-        for name in ids.colnames:
-            table[name] = ids[name]
+        with np.errstate(over="ignore"):  # NumPy's fill value is beyond half precision
+            for name in ids.colnames:
+                table[name] = ids[name]
         _add_identifier_ucds(table)
     for query, posterior in posteriors.items():
         missing = ~posterior.defined

@@ -1,15 +1,18 @@
 """The main job on the bundled weights: tables in, tables out."""
 
+import warnings
 from importlib.resources import files
 
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import QTable, Table
+from astropy.table import MaskedColumn, QTable, Table
 
 import astromosaic
+from astromosaic.catalog import read_table
 from astromosaic.cli import main
 from astromosaic.evaluation.metrics import point_metrics, redshift_deviation
+from astromosaic.galaxies import MEASURED, MISSING
 
 SDSS = files("astromosaic") / "data" / "sdss_mgs.ecsv"
 
@@ -280,3 +283,18 @@ def test_what_is_asked_and_given_is_warned_of(model):
     table["redshift"] = 0.5 * np.ones(len(table))
     with pytest.warns(UserWarning, match="asked and given"):
         model.predict(table, ["redshift", "sfr"])
+
+
+def test_identifiers_in_half_precision_and_errors_that_overflow():
+    """What random tables brought to light: no warning, and the error is taken for what it is."""
+    table = Table(masked=True)
+    table["source_id"] = MaskedColumn(np.array([3.0, 4.0], np.float16))
+    table["lsst_r"] = MaskedColumn([100.0, 100.0], unit="nJy")
+    table["halo_mass"] = MaskedColumn([1e-300, 1e12], unit="solMass")
+    table["halo_mass_err"] = MaskedColumn([1e10, 1e11], unit="solMass")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = astromosaic.predict(table)
+    assert list(result["source_id"]) == [3.0, 4.0]
+    galaxies, _ = read_table(table)
+    assert list(galaxies.scalars["halo_mass"].state) == [MISSING, MEASURED]
