@@ -530,6 +530,13 @@ def _add_evaluate(commands):
     paper.add_argument(
         "--trees", type=_whole, metavar="N", help="training galaxies for the trees (default: 10000)"
     )
+    paper.add_argument(
+        "--mixture",
+        nargs="+",
+        default=(),
+        metavar="MOCKS",
+        help="mocks that the model was trained on, for trees that learn from the same mixture",
+    )
     paper.add_argument("--figures", metavar="FOLDER", help="also draw figures in this folder")
 
     latent = _command(
@@ -588,13 +595,12 @@ def _evaluate_calibration(args):
 
 
 def _evaluate_paper(args):
-    if args.data:
-        _check_inputs(args.data)
+    _check_inputs(*filter(None, [args.data]), *args.mixture)
     from .evaluation import paper
 
     report = paper.run(
         args.data, limit=args.limit, weights=args.weights, seed=args.seed, figures=args.figures,
-        progress=True, **_given(args, "trees"),
+        progress=True, mixture=args.mixture, **_given(args, "trees"),
     )  # fmt: skip
     _print_report(paper, report, args.json)
 
@@ -648,7 +654,7 @@ def _add_simulate(commands):
         nargs="*",
         metavar="NAME",
         help="changes to diffsky's galaxies: weak_lines, thin_dust, no_template_error, grey_dust, "
-        "metal_rich (default: the first two in the survey sample, none in the paper's)",
+        "metal_rich (default: the first two)",
     )
     parser.add_argument(
         "--packed",

@@ -423,8 +423,7 @@ class Model:
         reference = tokens.reference[:, None, None]
         if states.flux.shape[1]:
             out["flux"] = _mixture(self.network.flux_head(states.flux), reference)
-        for name, patches in states.vectors.items():
-            mixture = self.network.vector_heads[name](patches)
+        for name, mixture in self.network.vector_mixtures(states).items():
             out[name] = _mixture(mixture, reference if VECTORS[name].is_flux else 0.0)
         return out
 

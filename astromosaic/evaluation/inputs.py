@@ -7,9 +7,10 @@ import numpy as np
 from ..cosmology import age_gyr
 from ..galaxies import MEASURED, MISSING, Galaxies, Measurement
 from ..properties import LOOKBACK_EDGES, PROPERTIES, SPECTRUM_WAVELENGTH, VECTORS
+from ..training.data import combine, read_training_set
 from .simulated import observed_galaxies
 
-__all__ = ["OPTICAL", "give", "is_early", "load_truths", "spectra"]
+__all__ = ["OPTICAL", "give", "is_early", "load_mixture", "load_truths", "spectra"]
 
 #: Optical spectra cover this range in micron.
 OPTICAL = (0.36, 0.98)
@@ -96,6 +97,19 @@ def load_truths(path, group, limit=None):
         "spectrum": arrays["sed"], "sfh": arrays["sfh"],
         "mag_i": 31.4 - 2.5 * np.log10(arrays["flux"][:, arrays["filters"].index("lsst_i")]),
     }  # fmt: skip
+
+
+def load_mixture(paths, number):
+    """Truths of a number of galaxies of several files of training mocks, mixed by their sizes.
+
+    The same arrays as those of `load_truths`, but for the magnitudes.
+    """
+    whole = combine([read_training_set(path) for path in paths])
+    rows = np.random.default_rng(0).permutation(len(whole))[:number]
+    scalars = {name: np.asarray(whole.scalars[name])[rows] for name in PROPERTIES}
+    names = ("spherex", "spectrum", "sfh")
+    vectors = {name: np.asarray(whole.vectors[name])[rows] for name in names}
+    return scalars | vectors | {"filters": list(whole.filters), "flux": whole.flux[rows]}
 
 
 def is_early(arrays, in_scale_factor):

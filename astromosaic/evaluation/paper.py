@@ -16,7 +16,7 @@ from ..galaxies import MISSING, Galaxies
 from ..properties import LOOKBACK_EDGES, PROPERTIES, VECTORS
 from . import metrics
 from .baselines import LOSSES, features, fit_population, fit_trees
-from .inputs import OPTICAL, give, is_early, load_truths, spectra
+from .inputs import OPTICAL, give, is_early, load_mixture, load_truths, spectra
 from .simulated import NOISES
 
 __all__ = ["EXPERIMENTS", "Experiment", "bundled_subset", "format_report", "run"]
@@ -29,6 +29,7 @@ _ELEMENTS = 10
 _LEAST_ROWS = 50
 _BRIGHTNESS_EDGES = (0.0, 20.0, 22.0, 23.0, 24.0, 25.0, 26.5)
 _LN10 = np.log(10.0)
+_MIXED = "trees of the mixture"
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,10 @@ def bundled_subset():
     return files("astromosaic") / "data" / "paper_subset.h5"
 
 
-def run(data=None, limit=None, trees=10_000, weights=None, seed=0, figures=None, progress=False):
+def run(
+    data=None, limit=None, trees=10_000, weights=None, seed=0, figures=None, progress=False,
+    mixture=(),
+):  # fmt: skip
     """Run all experiments.
 
     Parameters
@@ -124,13 +128,17 @@ def run(data=None, limit=None, trees=10_000, weights=None, seed=0, figures=None,
         Folder to draw figures in, see `astromosaic.evaluation.paper_figures`.
     progress : bool
         Show a progress bar.
+    mixture : sequence of str or path-like
+        Mocks of the kinds that the model was trained on. Trees are fitted to `trees` of them too:
+        what the same inputs tell those who do not know of which kind the test set is.
 
     Returns
     -------
     dict
-        ``experiments[name][noise][method][figure]`` for the methods ``model``, ``trees`` and
-        ``population``, each ``{"value", "error"}``; ``gains``, the two comparisons of the paper;
-        ``by_magnitude``; ``spectra``, redshifts from spectra by signal to noise.
+        ``experiments[name][noise][method][figure]`` for the methods ``model``, ``trees``,
+        ``trees of the mixture`` and ``population``, each ``{"value", "error"}``; ``gains``, the
+        comparisons of the paper; ``by_magnitude``; ``spectra``, redshifts from spectra by signal
+        to noise.
     """
     from tqdm import tqdm
 
@@ -141,7 +149,9 @@ def run(data=None, limit=None, trees=10_000, weights=None, seed=0, figures=None,
 
     path = data or bundled_subset()
     test = load_truths(path, "test", limit)
-    train = load_truths(path, "train", trees) if trees else None
+    train = {"trees": load_truths(path, "train", trees)} if trees else {}
+    if trees and mixture:
+        train[_MIXED] = load_mixture(mixture, trees)
     model = load_model(weights)
     tasks = [(e, noise) for e in EXPERIMENTS for noise in e.noises]
     results, details = {}, {}
@@ -152,7 +162,7 @@ def run(data=None, limit=None, trees=10_000, weights=None, seed=0, figures=None,
     report = {
         "data": str(data or "the package itself"),
         "galaxies": len(test["redshift"]), "seed": seed,
-        "galaxies_trees": len(train["redshift"]) if trees else 0,
+        "galaxies_trees": len(train["trees"]["redshift"]) if trees else 0,
         "version": __version__, "weights": model.checksum, "experiments": results,
         "gains": _gains(details, seed), "by_magnitude": _by_magnitude(details, test, seed),
         "spectra": _by_signal_to_noise(model, test, seed), "formed_early": _formed_early(test),
@@ -169,18 +179,16 @@ def _run_one(experiment, noise, model, test, train, seed):
     estimates, cover, elements = _estimates(posterior, test, experiment.query)
     truth, counted = _truth(test, experiment, given, elements)
     methods = {"model": estimates}
-    if train is not None:
-        given_train = give(train, experiment.given, noise, seed + 1)
-        truth_train, counted_train = _truth(train, experiment, given_train, elements)
+    for method, galaxies in train.items():
+        given_train = give(galaxies, experiment.given, noise, seed + 1)
+        truth_train, counted_train = _truth(galaxies, experiment, given_train, elements)
         # Bins that are before the Big Bang for almost all galaxies cannot be learned.
         counted &= counted_train.sum(axis=0) >= _LEAST_ROWS
         x = [features(g, fine=experiment.query == "redshift") for g in (given_train, given)]
-        methods["trees"] = _fit(
-            lambda x, y: fit_trees(x, y, seed), *x, truth_train, counted_train, counted
-        )
-        methods["population"] = _fit(
-            lambda _, y: fit_population(y), *x, truth_train, counted_train, counted
-        )
+        learned = *x, truth_train, counted_train, counted
+        methods[method] = _fit(lambda x, y: fit_trees(x, y, seed), *learned)
+        if method == "trees":
+            methods["population"] = _fit(lambda _, y: fit_population(y), *learned)
     deviations = {
         method: {kind: _deviation(experiment.query, e, truth, test) for kind, e in estimate.items()}
         for method, estimate in methods.items()
@@ -188,8 +196,8 @@ def _run_one(experiment, noise, model, test, train, seed):
     scores = {
         method: _scores(d["mean"], d["median"], counted, seed) for method, d in deviations.items()
     }
-    if train is not None:
-        scores["model - trees"] = _difference(deviations, counted, seed)
+    for method in train:
+        scores[f"model - {method}"] = _difference(deviations, method, counted, seed)
     inside = _statistic_with_error(lambda c, m: c[m].mean(), cover(truth), counted, seed=seed)
     scores["model"]["coverage_68"] = inside
     row = _example(test)
@@ -277,14 +285,14 @@ def _statistic(mean, median, counted):
     }
 
 
-def _difference(deviations, counted, seed):
-    """By how much the model is behind the trees on the same galaxies, with errors of that."""
+def _difference(deviations, method, counted, seed):
+    """By how much the model is behind a baseline on the same galaxies, with errors of that."""
 
     def statistic(a_mean, a_median, b_mean, b_median, counted):
         a, b = _statistic(a_mean, a_median, counted), _statistic(b_mean, b_median, counted)
         return {figure: a[figure] - b[figure] for figure in a}
 
-    both = [deviations[m][kind] for m in ("model", "trees") for kind in ("mean", "median")]
+    both = [deviations[m][kind] for m in ("model", method) for kind in ("mean", "median")]
     return _statistic_with_error(statistic, *both, counted, seed=seed)
 
 
@@ -360,6 +368,13 @@ def _by_signal_to_noise(model, test, seed):
     return lines
 
 
+def _beside(methods, method, figure, mark):
+    """A baseline's figure, after a mark if the model is behind it by more than two sigma."""
+    behind = methods[f"model - {method}"][figure]
+    sign = mark if behind["value"] > 2 * behind["error"] else " "
+    return f"{sign}{methods[method][figure]['value']:9.4f}"
+
+
 def format_report(report):
     """The report of `run` as text for a terminal."""
     lines = [
@@ -369,8 +384,15 @@ def format_report(report):
         "MAE and NMAD of medians; errors by bootstrap; 'holds' is the share within 68% intervals.",
         "* marks where the model is behind the trees by more than two sigma of the difference.",
     ]
+    mixed = any(_MIXED in m for e in report["experiments"].values() for m in e.values())
+    if mixed:
+        lines += [
+            "'mixed' are trees fitted to as many galaxies of the mixture that the model learned from,",
+            "+ marks where the model is behind those.",
+        ]
     for noise in NOISES:
-        lines += ["", f"{noise:35s}{'model':>18s}{'trees':>10s}{'mean':>10s}{'holds':>9s}"]
+        head = f"{'mixed':>10s}" if mixed else ""
+        lines += ["", f"{noise:35s}{'model':>18s}{'trees':>10s}{head}{'mean':>10s}{'holds':>9s}"]
         for name, by_noise in report["experiments"].items():
             if noise not in by_noise:
                 continue
@@ -380,10 +402,9 @@ def format_report(report):
                 line = f"{name if figure == 'rmse' else '':35s}{figure.upper():>5s}"
                 line += f"{model['value']:8.4f}±{model['error']:.4f}"
                 if "trees" in methods:
-                    trees, mean = (methods[m][figure] for m in ("trees", "population"))
-                    behind = methods["model - trees"][figure]
-                    line += "*" if behind["value"] > 2 * behind["error"] else " "
-                    line += f"{trees['value']:8.4f}{mean['value']:10.4f}"
+                    line += _beside(methods, "trees", figure, "*")
+                    line += _beside(methods, _MIXED, figure, "+") if mixed else ""
+                    line += f"{methods['population'][figure]['value']:10.4f}"
                 if figure == "rmse":
                     line += f"{100 * methods['model']['coverage_68']['value']:8.1f}%"
                 lines.append(line)

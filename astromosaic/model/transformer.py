@@ -7,7 +7,9 @@ patches. Queries look at the known tokens and at nothing else, and no known toke
 an answer does not depend on what else is asked.
 
 A spectrum is compared with learned templates at every redshift as well (`RedshiftScores`), which
-enters as one more token and is added to the logits of the redshift.
+enters as one more token and is added to the logits of the redshift. A spectrum that is asked is
+continuum from its patches and learned features at rest that are moved to the redshifts which the
+galaxy may have (`RedshiftedFeatures`): lines are sharp where the redshift is known.
 """
 
 from dataclasses import asdict, dataclass
@@ -27,6 +29,10 @@ __all__ = ["ModelConfig", "States", "Transformer"]
 _CHANNELS, _KERNEL = 16, 9
 # Learned templates, and how many channels of a spectrum they are compared with.
 _TEMPLATES, _TEMPLATE_CHANNELS = 4, 8
+# Above the pixels of a spectrum and of a template together, with small prime factors.
+_FFT_LENGTH = 3072
+# Features at rest of which predicted spectra are made.
+_FEATURES = 8
 # Templates learn so much faster than everything else: they are seen only where there are spectra.
 _PACE = 4.0
 
@@ -72,7 +78,7 @@ class Transformer(nn.Module):
 
     ``forward(tokens, query_shape, vectors)`` takes `Tokens` of n galaxies, the shape features of q
     filters, (q, SHAPE_FEATURES), and names of vectors that are asked; it returns `States`.
-    `scalar_logits`, `flux_head` and `vector_heads` turn them into distributions.
+    `scalar_logits`, `flux_head` and `vector_mixtures` turn them into distributions.
     """
 
     def __init__(self, config=ModelConfig()):
@@ -98,6 +104,7 @@ class Transformer(nn.Module):
         self.vector_heads = nn.ModuleDict(
             {name: VectorHead(name, d, config.vector_mixture) for name in VECTORS}
         )
+        self.redshifted_features = RedshiftedFeatures(d)
 
     def forward(self, tokens, query_shape=None, vectors=()):
         brightness = (tokens.reference[:, None] - 5.3) / 3.0
@@ -119,6 +126,17 @@ class Transformer(nn.Module):
         if states.redshift_scores is not None:
             logits["redshift"] = logits["redshift"] + states.redshift_scores
         return logits
+
+    def vector_mixtures(self, states):
+        """`States` to log weights, means and log sigmas (n, length, components) by vector asked."""
+        mixtures = {name: self.vector_heads[name](x) for name, x in states.vectors.items()}
+        if "spectrum" in mixtures:
+            # What is said of the spectrum does not teach the redshift.
+            redshift = torch.softmax(self.scalar_logits(states)["redshift"].detach(), dim=1)
+            log_weight, mean, log_sigma = mixtures["spectrum"]
+            moved = self.redshifted_features(states.galaxy, redshift)
+            mixtures["spectrum"] = log_weight, mean + moved[:, :, None], log_sigma
+        return mixtures
 
     def _embed(self, tokens, brightness):
         """The known tokens, which of them may be looked at, and the redshift scores of spectra."""
@@ -212,13 +230,34 @@ class RedshiftScores(nn.Module):
     def forward(self, seen):
         """What convolutions see of spectra, (n, channels, pixels), to scores (n, bins)."""
         # At bin k the pixel j is at rest pixel j - k + bins - 1.
-        length = 3072  # above pixels + size, with small prime factors
-        spectrum = torch.fft.rfft(self.reduce(seen), length)
-        template = torch.fft.rfft(self.templates.flip(-1), length)
+        spectrum = torch.fft.rfft(self.reduce(seen), _FFT_LENGTH)
+        template = torch.fft.rfft(self.templates.flip(-1), _FFT_LENGTH)
         product = torch.einsum("ncf,tcf->ntf", spectrum, template)
-        correlation = torch.fft.irfft(product, length)[:, :, self.pixels - 1 :][..., : self.bins]
-        correlation = correlation.transpose(1, 2) * (_PACE / self.pixels**0.5)
+        correlation = torch.fft.irfft(product, _FFT_LENGTH)[..., self.pixels - 1 :]
+        correlation = correlation[..., : self.bins].transpose(1, 2) * (_PACE / self.pixels**0.5)
         return _PACE * self.weigh(correlation)[:, :, 0]
+
+
+class RedshiftedFeatures(nn.Module):
+    """Lines and breaks of a predicted spectrum, where the redshift puts them.
+
+    Learned features at rest are laid on the same grid as the templates of `RedshiftScores`, mixed
+    by the state of the galaxy, and moved to the redshift: to all that it may have, each with its
+    probability, which is a convolution. A known redshift gives sharp lines, an uncertain one
+    blurred ones. They are added to the arcsinh of the flux: for a bright galaxy, factors.
+    """
+
+    def __init__(self, width):
+        super().__init__()
+        self.bins, self.pixels = PROPERTIES["redshift"].bins, VECTORS["spectrum"].length
+        self.mix = nn.Linear(width, _FEATURES)
+        self.features = nn.Parameter(torch.zeros(_FEATURES, self.pixels + self.bins - 1))
+
+    def forward(self, galaxy, redshift):
+        """States (n, d) and probabilities of redshift bins (n, bins) to an addition (n, pixels)."""
+        at_rest = self.mix(galaxy) @ (_PACE * self.features)
+        moved = torch.fft.rfft(at_rest, _FFT_LENGTH) * torch.fft.rfft(redshift, _FFT_LENGTH)
+        return torch.fft.irfft(moved, _FFT_LENGTH)[:, self.bins - 1 :][:, : self.pixels]
 
 
 def _embed_patches(name, width):

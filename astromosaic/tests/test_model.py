@@ -8,7 +8,7 @@ import torch
 
 from astromosaic.galaxies import LIMIT, MEASURED, MISSING, Galaxies, Measurement
 from astromosaic.inference import Model
-from astromosaic.model.transformer import ModelConfig, Transformer
+from astromosaic.model.transformer import ModelConfig, RedshiftedFeatures, Transformer
 from astromosaic.model.weights import load_weights, save_weights
 from astromosaic.properties import PROPERTIES, VECTORS
 from astromosaic.tokens import flux_from_internal, flux_to_internal, tokenize
@@ -233,3 +233,20 @@ def test_heads_cover_the_catalogue_of_properties(model):
     assert {k: v.shape[1] for k, v in logits.items()} == {
         p.name: p.bins for p in PROPERTIES.values()
     }
+
+
+def test_features_at_rest_move_with_the_redshift():
+    grid, z = VECTORS["spectrum"].length, PROPERTIES["redshift"]
+    part = RedshiftedFeatures(4)
+    with torch.no_grad():
+        part.mix.weight.zero_()
+        part.mix.bias.fill_(1.0)
+        part.features[0, z.bins - 1 + 100] = 1.0  # a line in pixel 100 at redshift 0
+        probability = torch.zeros(3, z.bins)
+        probability[0, 0] = probability[1, 300] = 1.0
+        probability[2, [10, 50]] = 0.5  # one redshift or another
+        moved = part(torch.zeros(3, 4), probability)
+    assert moved.shape == (3, grid)
+    assert moved.argmax(dim=1)[:2].tolist() == [100, 400]
+    assert abs(moved[2, 110] / moved[0, 100] - 0.5) < 1e-4
+    assert abs(moved[2, 150] - moved[2, 110]) < 1e-4

@@ -138,6 +138,17 @@ def test_a_run_from_end_to_end(weights, tmp_path, monkeypatch, trees):
         assert len(list(figures.glob("*.png"))) == 5
 
 
+def test_trees_of_the_mixture_stand_beside_the_others(weights, toy_mocks, monkeypatch):
+    monkeypatch.setattr(paper, "EXPERIMENTS", paper.EXPERIMENTS[:2])
+    monkeypatch.setattr(paper, "_PAIRS", dict(list(paper._PAIRS.items())[:1]))
+    report = paper.run(limit=100, trees=150, weights=weights, mixture=[toy_mocks, toy_mocks])
+    scores = report["experiments"]["redshift from LSST"]["noiseless"]
+    # Those of galaxies unlike the test set are worse.
+    assert scores["trees of the mixture"]["rmse"]["value"] > scores["trees"]["rmse"]["value"]
+    assert scores["model - trees of the mixture"]["rmse"]["error"] > 0
+    assert "mixed" in paper.format_report(report)
+
+
 def test_compact_keeps_what_it_is_given(toy_mocks, tmp_path):
     path = tmp_path / "small.h5"
     compact(toy_mocks, path, 30, 20)

@@ -185,6 +185,8 @@ def test_patterns_follow_the_rates():
     assert abs(np.mean([g.all() for g in given]) - model.whole) < 0.06
     assert all(g.any() for g in given)
     assert all(np.abs(np.diff(g.astype(int))).sum() <= 2 for g in given)
+    # Some have a gap with something known on both sides.
+    assert np.mean([g[0] and g[-1] and not g.all() for g in given]) > 0.05
 
 
 def test_what_the_data_do_not_have_is_neither_given_nor_asked():

@@ -119,6 +119,26 @@ def test_spectrum_of_a_redshift_and_a_mass():
     assert near > 5 * far
 
 
+def test_predicted_spectra_have_the_lines_of_their_redshift(truths):
+    given = give(truths, ("LSST", "redshift"), "noiseless")
+    predicted = load_model().posterior_of(given, ["spectrum"])["spectrum"].median().value
+    smooth = np.ones(31) / 31
+
+    def lines(spectrum):  # what is sharp, in magnitudes, without the blanketed far UV
+        x = np.log(np.clip(spectrum, 1.0, None))
+        x = x - np.apply_along_axis(np.convolve, 1, x, smooth, mode="same")
+        rest = SPECTRUM_WAVELENGTH / np.exp(truths["redshift"])[:, None]
+        return np.where((rest > 0.36) & (rest < 0.9), x, 0.0)[:, 30:-30]
+
+    own, other = (
+        np.sum(lines(predicted) * lines(t), axis=1)
+        for t in (truths["spectrum"], np.roll(truths["spectrum"], 40, axis=1))
+    )
+    norm = np.sqrt(np.sum(lines(predicted) ** 2, 1) * np.sum(lines(truths["spectrum"]) ** 2, 1))
+    assert np.median(own / norm) > 0.7
+    assert np.median(other / norm) < 0.3
+
+
 def test_embedding_of_spectra(truths):
     seen = spectra(truths["spectrum"], 0.36, 0.98, 10.0, np.random.default_rng(0))
     states = load_model().embed(as_spectrum(seen, slice(0, 5)))

@@ -671,8 +671,7 @@ def _smoothed(prop, truth, width):
 def _answers(network, states):
     """Logits by scalar, and mixtures by what else was asked."""
     mixtures = {"flux": network.flux_head(states.flux)} if states.flux.shape[1] else {}
-    mixtures |= {name: network.vector_heads[name](x) for name, x in states.vectors.items()}
-    return network.scalar_logits(states), mixtures
+    return network.scalar_logits(states), mixtures | network.vector_mixtures(states)
 
 
 def _divergences(old, new, scalars, generator):

@@ -42,6 +42,8 @@ _SCALAR_WEIGHT = {"redshift": 1.0}
 _OTHER_WEIGHT = 0.5
 _FLUX_WEIGHT = 0.15
 _VECTOR_WEIGHT = 1.0
+# The likelihood hardly moves the mean of a wide component, such as that of quenched galaxies.
+_SQUARED_WEIGHT = 0.2
 _EMA_DECAY = 0.999
 # Patterns of masking in a step, each for its share of the galaxies. The gradients of patterns
 # differ more than those of galaxies do: with one pattern in a step far more steps are needed.
@@ -314,12 +316,13 @@ def _loss(network, data, rows, masking, noise, rng):
         target = flux_to_internal(data.flux[rows][:, queries]) - reference
         parts["flux"] = _mean_nll(network.flux_head(states.flux), target)
         total = total + _FLUX_WEIGHT * parts["flux"]
-    for name, patches in states.vectors.items():
+    for name, mixture in network.vector_mixtures(states).items():
         target = torch.asinh(data.vectors[name][rows] / VECTORS[name].scale)
         if VECTORS[name].is_flux:
             target = target - reference
-        parts[name] = _mean_nll(network.vector_heads[name](patches), target)
-        total = total + _VECTOR_WEIGHT * parts[name]
+        parts[name] = _mean_nll(mixture, target)
+        squared = _mean_squared_error(mixture, target)
+        total = total + _VECTOR_WEIGHT * (parts[name] + _SQUARED_WEIGHT * squared)
     parts["total"] = total
     return total, {k: v.detach() for k, v in parts.items()}
 
@@ -331,6 +334,14 @@ def _mean_nll(mixture, target):
     # Where a galaxy is far fainter in the filter asked than the likelihood resolves, one such
     # galaxy must not outweigh the batch.
     return (nll.clamp(max=20.0) * known).sum() / known.sum().clamp(min=1)
+
+
+def _mean_squared_error(mixture, target):
+    """Mean squared error of the mixtures' means, over the targets that are known."""
+    log_weight, mean, _ = mixture
+    known = torch.isfinite(target)
+    error = (log_weight.exp() * mean).sum(dim=-1) - torch.where(known, target, 0.0)
+    return (error**2 * known).sum() / known.sum().clamp(min=1)
 
 
 def _observe_batch(data, rows, pattern, masking, noise, rng, generator):

@@ -9,7 +9,7 @@ padding; level 4 differs from galaxy to galaxy.
    galaxies have more of them, since they have nothing else.
 2. *Parts of a modality.* Of the broadband photometry, which cameras: mostly one, often with a
    near-infrared companion, sometimes a free mixture of filters. Of a vector, which stretch: the
-   whole, or what a spectrograph covers, or one half, or any contiguous segment.
+   whole, or what a spectrograph covers, or one half, or any contiguous segment, or all but one.
 3. *Elements lost to all.* Of each camera some bands, now and then as many as half.
 4. *Elements lost to one.* Of each vector, in some batches, single elements of single galaxies, at a
    rate that is drawn for the batch (`noise.drop_elements`).
@@ -225,7 +225,7 @@ def _draw_stretch(name, model, rng):
     if rng.random() < model.whole:
         return np.ones(length, bool)
     index = np.arange(length)
-    kind = rng.integers(3)
+    kind = rng.integers(4)
     if kind == 0 and name == "spectrum":
         low, high = _SPECTROGRAPHS[rng.integers(len(_SPECTROGRAPHS))]
         return (SPECTRUM_WAVELENGTH > low) & (SPECTRUM_WAVELENGTH < high)
@@ -239,7 +239,8 @@ def _draw_stretch(name, model, rng):
     # Segments of all sizes, down to a few elements.
     size = max(int(length * 10 ** rng.uniform(-1.3, 0.0)), 3)
     first = rng.integers(length - size + 1)
-    return (index >= first) & (index < first + size)
+    segment = (index >= first) & (index < first + size)
+    return ~segment if kind == 3 and size < length else segment
 
 
 def _draw_queries(given, n_filters, available, model, rng):
