@@ -387,8 +387,8 @@ def format_report(report):
     mixed = any(_MIXED in m for e in report["experiments"].values() for m in e.values())
     if mixed:
         lines += [
-            "'mixed' are trees fitted to as many galaxies of the mixture that the model learned from,",
-            "+ marks where the model is behind those.",
+            "'mixed' are trees fitted to as many galaxies of the mixture that the model learned",
+            "from; + marks where the model is behind those.",
         ]
     for noise in NOISES:
         head = f"{'mixed':>10s}" if mixed else ""

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from astromosaic.catalog.axes import rebin
 from astromosaic.galaxies import LIMIT, MEASURED, MISSING
 from astromosaic.model.transformer import ModelConfig
 from astromosaic.model.weights import load_weights
-from astromosaic.properties import PROPERTIES, VECTORS
+from astromosaic.properties import LOOKBACK_EDGES, PROPERTIES, VECTORS
 from astromosaic.training.loop import _rows, train
 from astromosaic.training.masking import MaskingModel, cameras, draw_pattern
 from astromosaic.training.noise import (
@@ -217,7 +218,7 @@ def test_spectra_have_the_signal_to_noise_that_was_drawn():
     flux = torch.full((2000, 1071), 500.0)
     given = torch.zeros(1071, dtype=torch.bool)
     given[100:600] = True
-    model = NoiseModel(spectrum=(8.0, 8.0), calibration=(1e-6, 1e-6), underestimate=0.0)
+    model = NoiseModel(spectrum=(8.0, 8.0), calibration=(1e-6, 1e-6), underestimate=0.0, coarse=0.0)
     value, error, state = observe_spectrum(
         flux, given, model, "noisy", torch.Generator().manual_seed(0)
     )
@@ -225,6 +226,65 @@ def test_spectra_have_the_signal_to_noise_that_was_drawn():
     pull = ((value - flux) / error)[:, given]
     assert abs(float(pull.std()) - 1.0) < 0.02
     assert 4.0 < float((flux / error)[:, given].median()) < 12.0
+
+
+def test_coarse_histories_are_what_reading_makes_of_wide_bins():
+    rng = np.random.default_rng(0)
+    truth = torch.as_tensor(rng.uniform(0.1, 10.0, (2000, 31)))
+    given = torch.arange(31) < 25
+    width = np.diff(LOOKBACK_EDGES)
+    model = NoiseModel(coarse=1.0, history=(0.1, 0.1))
+    seen = set()
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        exact, _, state = observe_history(truth, given, "sfh", model, True, generator)
+        generator = torch.Generator().manual_seed(seed)
+        value, error, _ = observe_history(truth, given, "sfh", model, False, generator)
+        ends = np.flatnonzero(np.append(np.diff(exact[0, :25].numpy()) != 0, True)) + 1
+        seen.add(len(ends))
+        edges = LOOKBACK_EDGES[np.append(0, ends)]
+        # One relative error for each wide bin, and the same after reading.
+        wide = value[:, ends - 1].numpy()
+        scatter = np.log(wide / exact[:, ends - 1].numpy())
+        assert abs(scatter.std() - 0.1) < 0.01
+        read, spread, _ = rebin(
+            wide, 0.1 * (wide + 1e-3), np.ones_like(wide, bool), edges[:-1], edges[1:],
+            LOOKBACK_EDGES[:26],
+        )  # fmt: skip
+        np.testing.assert_allclose(value[:, :25], read, rtol=1e-5)
+        np.testing.assert_allclose(error[:, :25], spread, rtol=1e-4)
+        mass = (exact.numpy() * width)[:, :25].sum(axis=1)
+        np.testing.assert_allclose(mass, (truth.numpy() * width)[:, :25].sum(axis=1), rtol=1e-6)
+        assert torch.equal(state[0] == MEASURED, given)
+    assert len(seen) > 1  # other bins in every batch
+
+
+def test_coarse_spectra_are_blurred_and_keep_their_flux():
+    line = torch.full((500, 1071), 100.0)
+    line[:, 500] = 2000.0
+    given = torch.ones(1071, dtype=torch.bool)
+    model = NoiseModel(coarse=1.0)
+    widths = set()
+    for seed in range(6):
+        value, error, _ = observe_spectrum(
+            line, given, model, "clean", torch.Generator().manual_seed(seed)
+        )
+        assert abs((value - 100.0).sum(dim=1).mean() / 1900.0 - 1) < 0.05
+        assert value.max() < 1990.0
+        runs = int((torch.diff(value[0]) == 0).sum())  # wide pixels repeat their value
+        widths.add(round(1071 / (1071 - runs)))
+    assert 1 in widths
+    assert max(widths) > 1
+    # Wide pixels know no more together than one of them did.
+    model = NoiseModel(coarse=1.0, spectrum=(8.0, 8.0), calibration=(1e-6, 1e-6), underestimate=0.0)
+    flat = torch.full((500, 1071), 500.0)
+    for seed in range(6):
+        value, error, _ = observe_spectrum(
+            flat, given, model, "noisy", torch.Generator().manual_seed(seed)
+        )
+        mean = (value - 500.0).mean(dim=1)
+        expected = error.mean() / 1071**0.5
+        assert 0.8 < mean.std() / expected < 1.25
 
 
 def test_histories_are_exact_or_have_the_stated_errors():

@@ -2,16 +2,18 @@
 
 A galaxy is observed to a depth, with an error that the survey states and with what it does not
 state: zero points that are off, errors that are too small, and photometry that differs from band
-to band by more than photons explain. All is torch, on the device where training runs.
+to band by more than photons explain. Spectra may be blurred and histories in few bins. All is
+torch, on the device where training runs.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from ..galaxies import LIMIT, MEASURED, MISSING
-from ..properties import SPECTRUM_WAVELENGTH, VECTORS
+from ..properties import LOOKBACK_EDGES, SPECTRUM_WAVELENGTH, VECTORS
 
 __all__ = [
     "LSST_10_YEAR",
@@ -97,6 +99,9 @@ class NoiseModel:
         Stated relative error of histories, log-uniform per galaxy.
     exact : float
         Fraction of the batches in which histories and scalars are exact, without errors.
+    coarse : float
+        Fraction of the batches in which star formation histories come in a few wide bins and
+        spectra with a poor resolution, half of these in wide pixels.
     """
 
     depth: tuple = (-5.5, 2.5)
@@ -114,6 +119,7 @@ class NoiseModel:
     calibration: tuple = (1e-2, 0.2)
     history: tuple = (1e-2, 0.7)
     exact: float = 0.5
+    coarse: float = 0.25
 
 
 def observe(flux, sky, model, kind, generator, forced_depth=None):
@@ -198,11 +204,16 @@ def observe_spectrum(flux, given, model, kind, generator):
     """
     n, f = flux.shape
     normal, log_uniform = _draws(n, generator, flux.device)
+    pixels = 1
+    if _happens(model.coarse, generator):
+        flux = _blurred(flux, 5.0 * float(_uniform(generator)))
+        if _happens(0.5, generator):
+            pixels = 2 + int(7 * _uniform(generator))
     state = torch.where(given, MEASURED, MISSING).to(torch.int8).expand(n, f)
     level = flux[:, given].median(dim=1, keepdim=True).values.clamp(min=1.0)
     if kind == "clean":
         error = 1e-3 * (flux.abs() + level)
-        return flux + error * normal(n, f), error, state
+        return *_in_wide_pixels(flux + error * normal(n, f), error, pixels), state
     x = torch.as_tensor(SPECTRUM_WAVELENGTH, dtype=flux.dtype, device=flux.device).log()
     inside = x[given]
     x = (2 * (x - inside.min()) / (inside.max() - inside.min()).clamp(min=1e-3) - 1).clamp(-1, 1)
@@ -213,7 +224,46 @@ def observe_spectrum(flux, given, model, kind, generator):
     size = log_uniform(*model.calibration)
     calibration = size * (normal(n, 1) + 0.5 * normal(n, 1) * x + 0.5 * normal(n, 1) * x**2)
     value = flux * torch.exp(calibration) + true * normal(n, f)
-    return value, torch.full_like(stated, float("nan")) if kind == "no_error" else stated, state
+    if kind == "no_error":
+        stated = torch.full_like(stated, float("nan"))
+    return *_in_wide_pixels(value, stated, pixels), state
+
+
+def _blurred(flux, sigma):
+    """Spectra through a Gaussian of a width in pixels."""
+    reach = int(4 * sigma) + 1
+    x = torch.arange(-reach, reach + 1, dtype=flux.dtype, device=flux.device)
+    kernel = torch.exp(-0.5 * (x / max(sigma, 0.1)) ** 2)
+    padded = functional.pad(flux[:, None], (reach, reach), mode="replicate")
+    return functional.conv1d(padded, (kernel / kernel.sum())[None, None])[:, 0]
+
+
+def _in_wide_pixels(value, error, width):
+    """Values and errors as `astromosaic.catalog.axes.rebin` spreads them from pixels so many times
+    as wide: the same in all, with errors that tell together what the wide pixel told."""
+    if width == 1:
+        return value, error
+    group = torch.arange(value.shape[1], device=value.device) // width
+    ones = torch.ones_like(value)
+    return _mean_of_groups(value, ones, group), _mean_of_groups(error, ones, group)
+
+
+def _mean_of_groups(x, weight, group):
+    """Weighted means (n, k) over elements of the same number in `group` (k,), at each of them."""
+    n_groups = int(group[-1]) + 1
+
+    def total(y):
+        return y.new_zeros(len(y), n_groups).index_add_(1, group, y)[:, group]
+
+    return total(weight * x) / total(weight)
+
+
+def _uniform(generator):
+    return torch.rand((), generator=generator, device=generator.device)
+
+
+def _happens(chance, generator):
+    return bool(_uniform(generator) < chance)
 
 
 def _draws(n, generator, device):
@@ -249,6 +299,9 @@ def observe_history(values, given, name, model, exact, generator):
         Value, error, state.
     """
     state = torch.where(given, MEASURED, MISSING).to(torch.int8).expand(values.shape)
+    group, excess = torch.arange(values.shape[1], device=values.device), 1.0
+    if name == "sfh" and _happens(model.coarse, generator):
+        values, excess, group = _in_wide_bins(values, given, generator)
     # Bins that begin before the Big Bang hold zero; half of those who give them leave them out.
     leave_out = torch.rand((len(values), 1), generator=generator, device=values.device) < 0.5
     state = torch.where(leave_out & (values <= 0), MISSING, state).to(torch.int8)
@@ -256,8 +309,27 @@ def observe_history(values, given, name, model, exact, generator):
         return values, torch.full_like(values, float("nan")), state
     normal, log_uniform = _draws(len(values), generator, values.device)
     relative = log_uniform(*model.history)
-    value = values * torch.exp(relative * normal(*values.shape))
-    return value, relative * (value + VECTORS[name].scale), state
+    value = values * torch.exp(relative * normal(*values.shape)[:, group])
+    return value, excess * relative * (value + VECTORS[name].scale), state
+
+
+def _in_wide_bins(values, given, generator):
+    """Rates as `astromosaic.catalog.axes.rebin` spreads them from one to ten wider bins.
+
+    The wide bins are drawn anew for the batch, and hold what is given of the narrow ones. Returns
+    the mean rates, (n, bins), by what the errors are larger than those of the wide bins, and which
+    wide bin each is part of.
+    """
+    device = values.device
+    width = torch.as_tensor(np.diff(LOOKBACK_EDGES), dtype=values.dtype, device=device)
+    inner = 1 + torch.randperm(len(width) - 1, generator=generator, device=device)
+    begins = torch.zeros(len(width), dtype=torch.long, device=device)
+    begins[inner[: int(10 * _uniform(generator))]] = 1
+    group = torch.cumsum(begins, 0)
+    known = (width * given).expand(values.shape)
+    mean = _mean_of_groups(values, known + 1e-12, group)
+    whole = torch.zeros_like(width).index_add_(0, group, width * given)[group]
+    return mean, torch.sqrt((whole / width).clamp(min=1.0)), group
 
 
 def drop_elements(measurement, fraction, generator, exactly=False):
