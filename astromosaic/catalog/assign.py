@@ -20,6 +20,7 @@ from .columns import (
 )
 from .histories import HISTORIES
 from .reading import Reading
+from .units import asinh_unit, parse_unit
 
 __all__ = ["Assignment", "assign_columns"]
 
@@ -284,8 +285,12 @@ def _limits(table, told, others, reading):
 def _with_words(assignment, value, error, limit):
     """An assignment with what the user tells, and its upper limits."""
     if value is not None and value.unit:
-        # The unit says all there is to say: no survey's own scale holds beside it.
-        assignment = replace(assignment, unit=value.unit, told_unit=True, softening=None, to_ab=0.0)
+        # The unit says all there is to say: no survey's own scale holds beside it, but for that
+        # of asinh magnitudes.
+        softening, to_ab = _own_scale(assignment, value.unit)
+        assignment = replace(
+            assignment, unit=value.unit, told_unit=True, softening=softening, to_ab=to_ab
+        )
     if error is not None:
         assignment = replace(
             assignment,
@@ -296,6 +301,17 @@ def _with_words(assignment, value, error, limit):
     if limit is not None:
         assignment = replace(assignment, limit=(limit.column, limit.sigma), limit_unit=limit.unit)
     return assignment
+
+
+def _own_scale(assignment, unit):
+    """Softening and offset to AB of the survey of a filter, if a unit is one of asinh magnitudes;
+    otherwise None and 0."""
+    if asinh_unit(parse_unit(assignment.column, unit)):
+        for survey in SURVEYS.values():
+            for band, softening in survey.softening.items():
+                if survey.filters[band] == assignment.target:
+                    return softening, survey.to_ab.get(band, 0.0)
+    return None, 0.0
 
 
 def _of_limits(word):
@@ -507,6 +523,7 @@ def _note_without_curve(without_curve, alone, notes, reading):
         for column, index in found:
             name = survey.filters[CONVENTIONS[index].band(column)]
             reading.set_aside(column, f"there is no curve of {name}")
+            reading.of(column).unit = CONVENTIONS[index].unit or ""
             if CONVENTIONS[index].kind == kind:
                 groups.setdefault(CONVENTIONS[index].value, []).append(column)
         example = next(column for column, index in found if index == first)
@@ -521,6 +538,7 @@ def _note_without_curve(without_curve, alone, notes, reading):
             reading.refuse(text)
         else:
             notes.append(text)
+            reading.warnings.append(text)
 
 
 def _complain_or_note(unresolved, alone, notes, reading):
@@ -534,7 +552,9 @@ def _complain_or_note(unresolved, alone, notes, reading):
         said = f": descriptions speak of {', '.join(found)}" if found else ""
         reading.set_aside(column, f"its survey is not known{said}", band=band)
     if alone:
-        example = ", ".join(f"{c!r}: 'lsst_{b}'" for c, b, _ in unresolved[:2])
+        example = ", ".join(
+            f"{c!r}: '{find_name(f'lsst_{b}') or 'FILTER'}'" for c, b, _ in unresolved[:2]
+        )
         reading.refuse(
             f"{text}: say which they are, e.g. columns={{{example}{', ...' * (len(names) > 2)}}}, "
             "or name the survey in the columns' descriptions; "
@@ -542,3 +562,4 @@ def _complain_or_note(unresolved, alone, notes, reading):
         )
     else:
         notes.append(text)
+        reading.warnings.append(text)

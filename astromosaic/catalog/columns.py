@@ -164,7 +164,9 @@ SURVEYS = {
         Survey(
             "unWISE", _filters("wise_{}", ["w1", "w2"]), to_ab={"w1": 2.699, "w2": 3.339}
         ),
-        Survey("IRAC", {**_IRAC, **{f"i{n}": _IRAC[f"ch{n}"] for n in "1234"}},
+        Survey("IRAC", {**_IRAC, **{f"i{n}": _IRAC[f"ch{n}"] for n in "1234"},
+                        "36": _IRAC["ch1"], "45": _IRAC["ch2"], "58": _IRAC["ch3"],
+                        "80": _IRAC["ch4"]},
                r"\bIRAC\b|\bSpitzer\b"),
         Survey("Euclid", _EUCLID, r"\bEuclid\b"),
         Survey("Roman", _ROMAN, r"\bRoman\b"),
@@ -303,7 +305,10 @@ def _ps1(kind, stem):
 def _cosmos(kind, suffix):
     """COSMOS' fluxes and magnitudes of one kind."""
     # Other surveys' magnitudes in the same filters may be on the Vega system.
-    beside = ("{b}_FLUX" + suffix,)
+    beside = tuple(
+        f"{column}{suffix}"
+        for column in ("{b}_FLUX", "HSC_i_MAG", "UVISTA_Ks_MAG", "SC_ip_MAG", "SC_IB427_MAG")
+    )
     return (
         Convention("COSMOS", "{b}_FLUX" + suffix, ("{b}_FLUXERR" + suffix,), "uJy",
                    _COSMOS_SENTINELS, kind=kind),
@@ -336,6 +341,9 @@ CONVENTIONS = (
     Convention("LSST", "LSST_obs_{b}", ("LSST_obs_{b}_err",), AB, _BPZ, kind="observed"),
     Convention("LSST", "mag_true_{b}_lsst", (), AB, _BPZ, kind="true"),
     Convention("Roman", "ROMAN_obs_{b}", ("ROMAN_obs_{b}_err",), AB, _BPZ, kind="observed"),
+    # The source catalogues of Roman's pipeline.
+    Convention("Roman", "kron_{b}_flux", ("kron_{b}_flux_err",), "nJy", kind="Kron"),
+    Convention("Roman", "segment_{b}_flux", ("segment_{b}_flux_err",), "nJy", kind="segment"),
     Convention("DECam", "DES_{b}_mag", ("DES_{b}_mag_err",), AB, _BPZ, kind="observed"),
     Convention("HSC", "HSC{b}_cmodel_dered", ("{b}_cmodel_magerr",), AB, _BPZ, dereddened=True,
                kind="cModel"),
@@ -406,6 +414,9 @@ CONVENTIONS = (
     *_ps1("mean aperture", "MeanAp"),
     *_ps1("stack PSF", "PSF"),
     *_ps1("mean PSF", "MeanPSF"),
+    # As VizieR names them.
+    Convention("Pan-STARRS", "{b}Kmag", ("e_{b}Kmag",), AB, kind="mean Kron",
+               requires=("e_{b}Kmag",)),
     # COSMOS2020 and 2015. Farmer's model fluxes are total; those of Classic in apertures are not,
     # and its IRAC and GALEX fluxes are.
     *_cosmos("total", ""),
@@ -436,6 +447,9 @@ CONVENTIONS = (
     # Spitzer: the source list of the Enhanced Imaging Products, apertures of 3.8 and 5.8 arcsec.
     Convention("IRAC", "{b}_f_ap1", ("{b}_df_ap1",), "uJy", kind="3.8 arcsec"),
     Convention("IRAC", "{b}_f_ap2", ("{b}_df_ap2",), "uJy", kind="5.8 arcsec"),
+    # SWIRE: apertures of 3.8 arcsec, and Kron fluxes.
+    Convention("IRAC", "flux_ap2_{b}", ("uncf_ap2_{b}",), "uJy", kind="SWIRE 3.8 arcsec"),
+    Convention("IRAC", "flux_kr_{b}", ("uncf_kr_{b}",), "uJy", kind="SWIRE Kron"),
     # 2MASS: extended sources in the isophote of K = 20 and extrapolated, then point sources.
     _vega("2MASS", "isophotal", "{b}_m_k20fe", "{b}_msig_k20fe"),
     _vega("2MASS", "extrapolated", "{b}_m_ext", "{b}_msig_ext"),
@@ -444,6 +458,11 @@ CONVENTIONS = (
     _vega("2MASS", "point source", "{b}_m_2mass", "{b}_msig_2mass"),
     _vega("2MASS", "point source", "{b}mag", "e_{b}mag",
           requires=("2mass", "_2mass", "2mkey", "AllWISE")),
+    # VISTA's archive: of surveys with such names it alone has a Ks.
+    Convention("VISTA", "{b}AperMag3", ("{b}AperMag3Err",), VEGA, kind="aperture",
+               requires=("ksAperMag3",)),
+    Convention("VISTA", "{b}PetroMag", ("{b}PetroMagErr",), VEGA, kind="petro",
+               requires=("ksPetroMag",)),
     # Names that do not tell the survey: a description of the column or of the table must.
     Convention(None, "mag_{b}", ("magerr_{b}", "mag_err_{b}", "mag_{b}_err", "mag_{b}err"),
                extinctions=("extinction_{b}", "a_{b}")),
@@ -465,7 +484,10 @@ ALIASES = {"star_formation_history": "sfh", "mass_accretion_history": "mah"}
 
 #: Names that the error of a column ``{c}`` may have, whatever the convention, and those that its
 #: inverse variance may have.
-ERRORS = ("{c}_err", "{c}_error", "{c}err", "{c}_e", "e_{c}", "err_{c}")
+ERRORS = (
+    "{c}_err", "{c}_error", "{c}err", "{c}_e", "e_{c}", "err_{c}", "{c}_unc", "{c}_uncertainty",
+    "{c}_sigma", "{c}_std", "magerr_{c}", "fluxerr_{c}",
+)  # fmt: skip
 INVERSE_VARIANCES = ("{c}_ivar", "ivar_{c}")
 
 _IDENTIFIER = re.compile(

@@ -210,7 +210,9 @@ def _likely_unit(table, record):
         return "nJy"
     values = values[~mask & (np.abs(values) < IMPOSSIBLE_MAGNITUDE)]
     is_magnitude = len(values) and 5 < np.median(values) < 40
-    return "mag(AB)" if is_magnitude and "flux" not in record.column.lower() else "nJy"
+    if not is_magnitude or "flux" in record.column.lower():
+        return "nJy"
+    return "asinh mag" if record.source.startswith("SDSS") else "mag(AB)"
 
 
 def _unknown_filters(table, unread, read):
@@ -221,6 +223,9 @@ def _unknown_filters(table, unread, read):
     # another survey.
     known = {band for s in SURVEYS.values() for band, name in s.filters.items() if name in read}
     bands = {c: band for c, band in bands.items() if unknown[c].band or band not in known}
+    # One column for each band: other kinds of flux would be refused beside it.
+    first = {band: c for c, band in reversed(bands.items())}
+    bands = {c: band for c, band in bands.items() if first[band] == c}
     bands = dict(list(bands.items())[:_MOST])
     units = {c: _unit_to_tell(table, unknown[c]) for c in bands}
     by_survey = {}

@@ -105,6 +105,8 @@ class Reading:
         How many values had a sentinel, a mask or another fault, by kind.
     notes : list of str
         What else the user should know.
+    warnings : list of str
+        What the user must not miss, since light that is there is not read. These are notes too.
     records : dict of str to ColumnRecord
         What became of each column.
     problems : list of str
@@ -120,6 +122,7 @@ class Reading:
     ebv: np.ndarray | None = None
     counts: Counter = field(default_factory=Counter)
     notes: list = field(default_factory=list)
+    warnings: list = field(default_factory=list)
     records: dict = field(default_factory=dict)
     problems: list = field(default_factory=list)
     lenient: bool = False

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from collections import Counter
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from ..filters import list_filters, within_range
 from ..galaxies import Galaxies, Measurement
 from ..properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
 from .assign import assign_columns
-from .columns import is_extinction, is_identifier
+from .columns import SURVEYS, is_extinction, is_identifier
 from .exposures import SOURCE_NAMES, read_exposures
 from .extinction import deredden, deredden_spectrum
 from .histories import HISTORIES, read_history
@@ -69,6 +70,8 @@ def read_input(data, columns=None, spectrum=None, lookback_time=None):
     if spectrum is not None:
         galaxies = _with_spectrum(galaxies, spectrum, reading)
     log.info(reading.summary())
+    for message in reading.warnings:
+        warnings.warn(message, stacklevel=3)
     return galaxies, reading
 
 
@@ -375,8 +378,22 @@ def _describe(reading, table, assignments, exposures=None):
         )
     own_scale = [a for a in photometry if a.softening or a.to_ab]
     plain = [a for a in photometry if a.unit is None and a not in own_scale]
-    if any(table[a.column].unit == u.mag for a in plain):
+    plain = [a for a in plain if table[a.column].unit == u.mag]
+    for a in plain:
+        if any(s.vega and a.target in s.filters.values() for s in SURVEYS.values()):
+            reading.refuse(
+                f"column {a.column!r} is in plain 'mag', which may be on the Vega system in "
+                f"{a.target}: say which, columns={{{a.column!r}: '{a.target}[mag(Vega)]'}} or "
+                "'[mag(AB)]'",
+                a.column,
+            )
+    if plain:
         reading.notes.append("magnitudes in plain 'mag' are taken as AB")
+    if asinh := [a for a in plain if a.target.startswith("sdss_")]:
+        reading.notes.append(
+            f"if {', '.join(a.column for a in asinh)} are SDSS' own asinh magnitudes, say it, e.g. "
+            f"columns={{{asinh[0].column!r}: '{asinh[0].target}[asinh mag]'}}"
+        )
     shifts = ", ".join(f"{a.target} {a.to_ab:+g}" for a in photometry if a.to_ab)
     if any(a.softening for a in photometry):
         reading.notes.append(

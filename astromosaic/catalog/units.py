@@ -7,6 +7,7 @@ import numpy as np
 from astropy import units as u
 
 __all__ = [
+    "asinh_unit",
     "magnitude_unit",
     "njy_per",
     "no_unit_message",
@@ -45,6 +46,9 @@ PARTS = (
     (r"ang|angstroms|ångströms?", "Angstrom"),
     (r"littleh|little_h", "h"),
 )
+
+#: A factor of h in a unit that is not understood.
+_H = re.compile(r"(?<![A-Za-z])h(?:50|70|75|100)?(?![A-Za-z])")
 
 # What astropy reads otherwise than astronomers mean it: the abit is 1e-18 bits.
 _MISREAD = {
@@ -128,9 +132,11 @@ def parse_unit(name, unit):
     if isinstance(unit, str | u.UnrecognizedUnit):
         unit = _spelt(str(unit).strip())
     if isinstance(unit, u.UnrecognizedUnit | u.StructuredUnit):
+        h = "; what is read is without factors of h" if _H.search(str(unit)) else ""
         raise ValueError(
-            f"column {name!r}: unit {str(unit)!r} is not understood; give it another, such as "
-            f"table[{name!r}].unit = 'nJy', or leave it out with columns={{{name!r}: None}}"
+            f"column {name!r}: unit {str(unit)!r} is not understood{h}; give it another, such as "
+            f"table[{name!r}].unit = 'nJy' of a flux or 'solMass' of a mass, or leave it out with "
+            f"columns={{{name!r}: None}}"
         )
     unit = _MISREAD.get(unit, unit)
     if u.A in getattr(unit, "bases", ()):
@@ -221,6 +227,11 @@ def vega_unit(unit):
     return isinstance(unit, u.MagUnit) and str(unit.physical_unit).lower() == "vega"
 
 
+def asinh_unit(unit):
+    """Whether a unit is one of asinh magnitudes."""
+    return unit == _ASINH
+
+
 def njy_per(unit, pivot):
     """What one of a linear unit of flux is in nJy at wavelengths in Angstrom.
 
@@ -281,15 +292,17 @@ def to_njy(
                 "known: convert it to AB magnitudes or to flux densities"
             )
         values, unit = values + vega_to_ab, u.ABmag
-    if unit == _ASINH:
+    if asinh_unit(unit):
         if softening is None:
             raise ValueError(
                 f"column {name!r} holds asinh magnitudes of unknown softening (it is known of "
-                "columns named as SDSS names its own): convert it to flux densities"
+                "SDSS' own columns and filters): convert it to flux densities"
             )
         unit = u.ABmag
     linear = u.AB if unit == u.mag else unit.physical_unit if is_magnitude else unit
     try:
+        if isinstance(linear, u.UnitBase) and linear.is_equivalent("W / m2"):
+            raise u.UnitConversionError
         scale = njy_per(linear, pivot)
     except u.UnitConversionError:
         raise ValueError(
@@ -299,9 +312,12 @@ def to_njy(
         ) from None
 
     if is_magnitude:
+        if error_unit is not None and error_unit.is_equivalent(u.mag) and error_unit != u.mag:
+            errors, error_unit = errors * error_unit.to(u.mag), u.mag  # mmag
         if not (error_unit in (None, u.dimensionless_unscaled) or magnitude_unit(error_unit)):
             raise ValueError(
-                f"column {name!r} holds magnitudes, but its errors have unit {str(error_unit)!r}"
+                f"column {name!r} holds magnitudes, but its errors have unit {str(error_unit)!r}: "
+                "give them in 'mag'"
             )
         ln_f = -0.4 * np.log(10) * values
         with np.errstate(over="ignore", invalid="ignore"):
@@ -332,6 +348,8 @@ def _kind(unit):
     if isinstance(unit, u.UnitBase):
         if any(unit.is_equivalent(x) for x in ("W", "W / Hz", "W / um", "solLum")):
             return " but a luminosity; what is read is the light that is observed"
+        if unit.is_equivalent("W / m2"):
+            return " but the flux of a whole line or band, or nu F_nu"
         if u.ct in unit.bases or u.electron in unit.bases or u.photon in unit.bases:
             return " but a count, which has no zero point"
     return ""

@@ -292,7 +292,8 @@ def columns_of(table, names, rows=slice(None)):
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return table[names][rows]
+        # A table without columns has no rows to be picked.
+        return table[names][rows] if names else table[names]
 
 
 def count(counts, kind, found, among):

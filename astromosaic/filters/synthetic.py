@@ -265,7 +265,10 @@ def _inputs(wavelength, flux, error):
 
     if flux is None:
         if not hasattr(wavelength, "spectral_axis"):
-            raise TypeError("flux is missing: give wavelength and flux, or one Spectrum")
+            raise TypeError(
+                "flux is missing: give wavelength and flux, or one Spectrum (which may hold many "
+                "rows on one axis; spectra on axes of their own are given one after the other)"
+            )
         spectrum = wavelength
         wavelength, flux = u.Quantity(spectrum.spectral_axis), spectrum.flux
         if spectrum.mask is not None:

@@ -1,6 +1,7 @@
 """Tables in: conventions, units, states, and what is said when they are wrong."""
 
 import logging
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from astropy import units as u
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
-from astromosaic.catalog import read_table
+from astromosaic.catalog import read_input, read_table
 from astromosaic.catalog.columns import SURVEYS
 from astromosaic.filters import load_filter
 from astromosaic.galaxies import LIMIT, MEASURED, MISSING
@@ -601,3 +602,17 @@ def test_bundled_sample():
     assert np.all(galaxies.photometry.state == MEASURED)
     assert reading.ignored == ["z_spec"]
     assert "MLZ" in table.meta["source"]
+
+
+def test_light_that_is_not_read_is_warned_of():
+    bands = ["u", "g", "r", "i", "Z", "Y", "J", "H", "Ks"]
+    table = Table({f"MAG_GAAP_{band}": [22.0] for band in bands})
+    with pytest.warns(UserWarning, match=r"MAG_GAAP_\[ugri\] not read, as there are no curves"):
+        read_input(table)
+    named = Table({"lsst_r": [20.0], "mag_q": [3.0]}, units={"lsst_r": "nJy"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_input(named)  # what does not look like light is none of it
+    unknown = Table({"lsst_r": [20.0], "mag_g": [20.0]}, units={"lsst_r": "nJy", "mag_g": "mag"})
+    with pytest.warns(UserWarning, match="filters of mag_g are not known"):
+        read_input(unknown)

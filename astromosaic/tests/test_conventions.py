@@ -61,7 +61,6 @@ class Layout:
     limit: float | None = None
     depth: str | None = None
     others: dict = field(default_factory=dict)
-    filetypes: tuple = ()
 
     @property
     def names(self):
@@ -73,10 +72,9 @@ class Layout:
 
 
 UGRIZY = "u g r i z y"
-ALL = FORMATS
 TABLES = {
     "DP1": Layout("{}_cModelFlux", "{}_cModelFluxErr", "lsst_{}", UGRIZY, "nJy",
-                  others={"objectId": "id", "coord_ra": "deg"}, filetypes=ALL),
+                  others={"objectId": "id", "coord_ra": "deg"}),
     "DP1 sersic": Layout("{}_sersicFlux", "{}_sersicFluxErr", "lsst_{}", UGRIZY, "nJy"),
     "DP2 gaap": Layout("{}_gaap1p0Flux", "{}_gaap1p0FluxErr", "lsst_{}", UGRIZY, "nJy"),
     "DP0.2 psf": Layout("{}_psfFlux", "{}_psfFluxErr", "lsst_{}", UGRIZY, "nJy"),
@@ -84,8 +82,7 @@ TABLES = {
     "cosmoDC2": Layout("mag_{}_lsst", "", "lsst_u lsst_g lsst_r lsst_i lsst_z lsst_y",
                        "u g r i z Y", "mag"),
     "DC2": Layout("cModelFlux_{}", "cModelFluxErr_{}", "lsst_{}", UGRIZY, "nJy"),
-    "RAIL": Layout("mag_{}_lsst", "mag_err_{}_lsst", "lsst_{}", UGRIZY, "mag", -99.0, 1.0,
-                   filetypes=ALL),
+    "RAIL": Layout("mag_{}_lsst", "mag_err_{}_lsst", "lsst_{}", UGRIZY, "mag", -99.0, 1.0),
     "RAIL of Rubin": Layout("LSST_obs_{}", "LSST_obs_{}_err", "lsst_{}", UGRIZY, "mag", -99.0, 1.0),
     "RAIL of Roman": Layout(
         "ROMAN_obs_{}", "ROMAN_obs_{}_err",
@@ -95,8 +92,7 @@ TABLES = {
                           "mag"),
     "RAIL of HSC": Layout("HSC{}_cmodel_dered", "{}_cmodel_magerr", "hsc_{}", "g r i z y", "mag"),
     "RAIL of DES": Layout("DES_{}_mag", "DES_{}_mag_err", "decam_{}", "g r i z", "mag"),
-    "SDSS": Layout("modelMag_{}", "modelMagErr_{}", "sdss_{}", "u g r i z", "SDSS mag", -9999.0,
-                   filetypes=ALL),
+    "SDSS": Layout("modelMag_{}", "modelMagErr_{}", "sdss_{}", "u g r i z", "SDSS mag", -9999.0),
     "SDSS dered": Layout("dered_{}", "err_{}", "sdss_{}", "u g r i z", "SDSS mag", -9999.0),
     "SDSS nanomaggies": Layout("modelFlux_{}", "modelFluxIvar_{}", "sdss_{}", "u g r i z",
                                "SDSS nmgy", others={"objID": "id"}),
@@ -111,7 +107,7 @@ TABLES = {
                      "decam_g decam_r decam_i decam_z decam_Y", "G R I Z Y", "mag", -9.999e9),
     "Legacy Surveys": Layout("flux_{}", "flux_ivar_{}",
                              "decam_g decam_r decam_i decam_z wise_w1 wise_w2", "g r i z w1 w2",
-                             "nmgy", others={"brickid": "id"}, filetypes=ALL),
+                             "nmgy", others={"brickid": "id"}),
     "Pan-STARRS stack": Layout("{}KronMag", "{}KronMagErr", "panstarrs_{}", "g r i z y", "mag",
                                -999.0),
     "Pan-STARRS mean": Layout("{}MeanKronMag", "{}MeanKronMagErr", "panstarrs_{}", "g r i z y",
@@ -140,7 +136,20 @@ TABLES = {
     "unWISE": Layout("flux_{}", "dflux_{}", "wise_w1 wise_w2", "w1 w2", "Vega nmgy"),
     "Spitzer": Layout("{}_f_ap1", "{}_df_ap1", "spitzer_irac_ch1 spitzer_irac_ch2", "i1 i2", "uJy"),
     "2MASS PSC": Layout("{}_m", "{}_msig", "twomass_J twomass_H twomass_Ks", "j h k", "Vega",
-                        limit=2.0, filetypes=ALL),
+                        limit=2.0),
+    "SWIRE": Layout("flux_ap2_{}", "uncf_ap2_{}", "spitzer_irac_ch1 spitzer_irac_ch2", "36 45",
+                    "uJy"),
+    "VISTA's archive": Layout(
+        "{}AperMag3", "{}AperMag3Err",
+        "vista_vircam_Z vista_vircam_Y vista_vircam_J vista_vircam_H vista_vircam_Ks",
+        "z y j h ks", "Vega", -9.99995e8),
+    "Pan-STARRS of VizieR": Layout("{}Kmag", "e_{}Kmag", "panstarrs_{}", "g r i z y", "mag"),
+    "COSMOS2020 magnitudes": Layout(
+        "{}_MAG", "{}_MAGERR", "hsc_g hsc_r hsc_i hsc_z hsc_y vista_vircam_J vista_vircam_Ks",
+        "HSC_g HSC_r HSC_i HSC_z HSC_y UVISTA_J UVISTA_Ks", "mag"),
+    "Roman": Layout("kron_{}_flux", "kron_{}_flux_err",
+                    "roman_wfi_f087 roman_wfi_f106 roman_wfi_f129 roman_wfi_f158",
+                    "f087 f106 f129 f158", "nJy"),
     "2MASS XSC": Layout("{}_m_k20fe", "{}_msig_k20fe", "twomass_J twomass_H twomass_Ks", "j h k",
                         "Vega", limit=2.0),
 }  # fmt: skip
@@ -268,9 +277,8 @@ def test_survey_is_read_as_the_plain_table(name):
     assert states == {MEASURED, MISSING} | ({LIMIT} if survey.limit else set())
 
 
-@pytest.mark.parametrize(
-    ("name", "ending"), [(name, e) for name, s in TABLES.items() for e in s.filetypes]
-)
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("name", TABLES)
 def test_survey_in_every_format(name, ending, tmp_path):
     survey = TABLES[name]
     expected, _ = read_table(plain_table(survey))

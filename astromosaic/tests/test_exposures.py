@@ -649,3 +649,12 @@ def test_a_wrong_unit_of_wavelengths_is_told():
     table["lambda"].unit = table["lambda_width"].unit = "nm"
     _, reading = read_table(table)
     assert any("'lambda' is read in 'nm'" in note for note in reading.notes)
+
+
+def test_a_table_of_nothing_but_exposures_is_one_source():
+    table = Table(
+        {"lambda": [1.0, 1.1], "lambda_width": [0.02, 0.02], "flux": [5.0, 6.0],
+         "flux_err": [1.0, 1.0], "flags": [0, 0]}
+    )  # fmt: skip
+    assert len(predict(table, "redshift")) == 1
+    assert len(read_table(table[:1])[0]) == 1

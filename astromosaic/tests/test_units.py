@@ -102,7 +102,8 @@ def test_what_is_not_understood_is_named(unit):
 @pytest.mark.parametrize(
     ("unit", "why"),
     [("erg / s", "luminosity"), ("W / Hz", "luminosity"), ("Lsun", "luminosity"),
-     ("ct / s", "zero point"), ("m", "no flux density"), ("Jy / beam", "no flux density")],
+     ("ct / s", "zero point"), ("erg / (s cm2)", "whole line"), ("m", "no flux density"),
+     ("Jy / beam", "no flux density")],
 )  # fmt: skip
 def test_no_flux_density(unit, why):
     with pytest.raises(ValueError, match=f"column 'x' has unit.*{why}"):
@@ -532,3 +533,46 @@ def test_a_limit_of_zero_is_none(unit):
     alone, _ = read(limits, unit, limit_sigma=3.0)
     for m in (beside, alone):
         np.testing.assert_array_equal(m.state, [MISSING, MISSING, LIMIT])
+
+
+def test_asinh_magnitudes_of_named_filters_are_those_of_sdss():
+    table = Table({"u": [20.0, 25.0], "z": [20.0, 25.0]}, units={"u": "mag", "z": "mag"})
+    told = {"u": "sdss_u[asinh mag]", "z": "sdss_z[asinh mag]"}
+    named, _ = read_table(table, told)
+    plain, reading = read_table(table, {"u": "sdss_u", "z": "sdss_z"})
+    # Who does not say so is told.
+    assert any("asinh" in note for note in reading.notes)
+    assert np.all(named.photometry.value[1] < 0.9 * plain.photometry.value[1])
+    described = table.copy()
+    described.meta["description"] = "SDSS"
+    by_words, _ = read_table(described)
+    np.testing.assert_allclose(named.photometry.value, by_words.photometry.value, rtol=1e-6)
+    with pytest.raises(ValueError, match="softening"):
+        read_table(table, {"u": "lsst_u[asinh mag]"})
+
+
+def test_errors_in_millimagnitudes():
+    units = {"lsst_r": "mag(AB)", "lsst_r_err": "mmag"}
+    found, _ = read_table(Table({"lsst_r": [20.0], "lsst_r_err": [20.0]}, units=units))
+    same, _ = read_table(
+        Table({"lsst_r": [20.0], "lsst_r_err": [0.02]}, units=units | {"lsst_r_err": "mag"})
+    )
+    np.testing.assert_allclose(found.photometry.error, same.photometry.error, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["wise_w1", "twomass_J", "vista_vircam_Ks"])
+def test_plain_magnitudes_that_may_be_vega_s_are_not_guessed(name):
+    table = Table({name: [15.0], "lsst_r": [20.0]}, units={name: "mag", "lsst_r": "mag"})
+    with pytest.raises(ValueError, match=r"Vega system.*\[mag\(Vega\)\]"):
+        read_table(table)
+    vega, ab = (
+        read_table(table[[name]], {name: f"{name}[mag({system})]"})[0].photometry.value[0, 0]
+        for system in ("Vega", "AB")
+    )
+    assert vega / ab == pytest.approx(10 ** (-0.4 * load_filter(name).vega_to_ab.value), rel=1e-5)
+
+
+@pytest.mark.parametrize("unit", ["solMass/h70^2", "h70-1 Msun"])
+def test_an_odd_factor_of_h_is_named(unit):
+    with pytest.raises(ValueError, match="without factors of h"):
+        read_table(Table({"stellar_mass": [1e10]}, units={"stellar_mass": unit}))
