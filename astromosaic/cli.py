@@ -73,7 +73,9 @@ Needs the simulation packages: pip install 'astromosaic[simulate]'. A run that w
 where it was when the same command is given again."""
 
 TRAIN = """\
-Train a model on simulated galaxies.
+Train a model on noiseless galaxies: mocks made by 'astromosaic simulate', tables in HDF5 or Parquet
+with columns of your own, or OpenCosmo catalogues. Which one a file is, is told by its content;
+several are trained on together.
 
 Progress is kept beside the output: the same command given again after an interruption goes on from
 there, with the same result."""
@@ -254,6 +256,7 @@ def _add_predict(commands):
     parser.add_argument("--output", required=True, metavar="OUT", help="the table to write")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     _add_columns(parser)
+    _add_lookback_time(parser)
     parser.add_argument(
         "--samples",
         type=_whole,
@@ -286,6 +289,7 @@ def _predict(args):
         columns=args.columns,
         samples=args.samples,
         spectrum=spectrum,
+        lookback_time=args.lookback_time,
         check=args.check,
         calibration=args.calibration,
         zero_points=_zero_points(args),
@@ -382,13 +386,14 @@ def _add_inspect(commands):
     )
     parser.add_argument("input", metavar="FILE", help="the table of galaxies")
     _add_columns(parser)
+    _add_lookback_time(parser)
 
 
 def _inspect(args):
     from .catalog.inspection import format_inspection, inspect_table
     from .io import read_catalog
 
-    inspection = inspect_table(read_catalog(args.input), args.columns)
+    inspection = inspect_table(read_catalog(args.input), args.columns, args.lookback_time)
     print(format_inspection(inspection, command_line=True))
 
 
@@ -403,9 +408,37 @@ def _add_plot(commands):
     parser.add_argument(
         "--output", required=True, metavar="FIGURE", help="the figure to write (.png, .pdf, .svg)"
     )
+    parser.add_argument(
+        "--truth",
+        type=_label_names,
+        metavar="COLUMN",
+        help="column of true redshifts, which is drawn but not given to the model, or "
+        "PROPERTY=COLUMN[,...]",
+    )
     _add_columns(parser)
+    _add_lookback_time(parser)
     _add_weights(parser)
     _add_device(parser)
+
+
+def _true_values(table, labels, row):
+    """What columns hold in one row, by property, where they hold anything."""
+    from .catalog import read_table
+    from .galaxies import MEASURED
+    from .properties import PROPERTIES
+
+    truth = {}
+    for name, column in labels.items():
+        if name not in PROPERTIES:
+            raise ValueError(f"--truth names {name!r}; there are {', '.join(PROPERTIES)}")
+        if column not in getattr(table, "colnames", ()):
+            raise ValueError(f"there is no column {column!r} for the truth; name another")
+        # By itself, so that it is read as any input would be, with its unit.
+        galaxies, _ = read_table(table[[column]], {column: name})
+        scalar = galaxies.scalars[name][row : row + 1]
+        if MEASURED in scalar.state:
+            truth[name] = float(PROPERTIES[name].to_physical(scalar.value[0]))
+    return truth
 
 
 def _plot(args):
@@ -417,8 +450,14 @@ def _plot(args):
 
     check_figure(args.output)
     data, spectrum = _read_data(args)
+    labels = {"redshift": args.truth} if isinstance(args.truth, str) else args.truth or {}
+    truth = _true_values(data, labels, args.row)
     model = load_model(args.weights, **_given(args, "device"))
-    figure = plot_galaxy(data, args.row, model, columns=args.columns, spectrum=spectrum)
+    columns = {**(args.columns or {}), **dict.fromkeys(labels.values())}  # which are not given
+    figure = plot_galaxy(
+        data, args.row, model, columns=columns, spectrum=spectrum,
+        lookback_time=args.lookback_time, truth=truth,
+    )  # fmt: skip
     figure.savefig(args.output)
     print(f"written to {args.output}")
 
@@ -710,9 +749,11 @@ def _diagnose(args):
 
 
 def _add_train(commands):
-    parser = _command(commands, "train", _train, "train a model on simulated galaxies", TRAIN)
+    parser = _command(
+        commands, "train", _train, "train a model on mocks or tables of galaxies", TRAIN
+    )
     parser.add_argument(
-        "mocks", nargs="+", metavar="MOCKS", help="files made by 'astromosaic simulate'"
+        "mocks", nargs="+", metavar="DATA", help="mocks, or HDF5, Parquet or OpenCosmo files"
     )
     parser.add_argument(
         "--output", required=True, metavar="WEIGHTS", help="the weights to write (.safetensors)"
@@ -721,6 +762,12 @@ def _add_train(commands):
     parser.add_argument("--initial", metavar="WEIGHTS", help="weights to start from")
     parser.add_argument("--learning-rate", type=float, metavar="R", help="peak learning rate")
     parser.add_argument("--batch-size", type=_whole, metavar="N", help="galaxies per step")
+    parser.add_argument(
+        "--validation",
+        type=_whole,
+        metavar="N",
+        help="galaxies kept for validation, never trained on (default: a tenth, at most 4000)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of what is random (default: 0)")
     _add_device(parser)
 
@@ -729,7 +776,9 @@ def _train(args):
     _check_inputs(*args.mocks)
     from .training.loop import train
 
-    options = _given(args, "steps", "batch_size", "device", "initial", "learning_rate")
+    options = _given(
+        args, "steps", "batch_size", "device", "initial", "learning_rate", "validation"
+    )
     train(args.mocks, args.output, seed=args.seed, progress=True, **options)
     print(f"written to {args.output}")
 
@@ -766,7 +815,7 @@ def _finetune(args):
     model = load_model(args.weights, **_given(args, "device"))
     new = model.fine_tune(
         table, args.labels, columns=args.columns, seed=args.seed, progress=True,
-        **_given(args, "row_weights", "held_out"),
+        lookback_time=args.lookback_time, **_given(args, "row_weights", "held_out"),
     )  # fmt: skip
     new.save(args.output, args.overwrite)
     print("\n".join(_card_lines({"fine-tuning": new.card["fine_tuning"]})))
@@ -854,7 +903,10 @@ def _calibrate(args):
         raise ValueError("give the calibration a name with --name")
     else:
         table = read_catalog(args.inputs[0])[: args.limit]
-        new = model.calibrate(table, args.labels, name=args.name, columns=args.columns, **options)
+        new = model.calibrate(
+            table, args.labels, name=args.name, columns=args.columns,
+            lookback_time=args.lookback_time, **options,
+        )  # fmt: skip
     new.save(args.output, args.overwrite)
     print(f"written to {args.output}")
 
@@ -874,6 +926,7 @@ def _add_labelled(parser):
     parser.add_argument("--overwrite", action="store_true", help="replace WEIGHTS if it exists")
     parser.add_argument("--seed", type=int, default=0, help="seed of what is random (default: 0)")
     _add_columns(parser)
+    _add_lookback_time(parser)
     _add_weights(parser)
     _add_device(parser)
 
@@ -927,6 +980,16 @@ def _add_columns(parser):
     )
 
 
+def _add_lookback_time(parser):
+    parser.add_argument(
+        "--lookback-time",
+        type=_times,
+        metavar="T[,T...]UNIT",
+        help="edges of the bins of the table's histories, or their middles, counted back from the "
+        "galaxy's own redshift, with their unit at the end: 0,0.1,1,3Gyr",
+    )
+
+
 class _Together(argparse.Action):
     """Dicts of an option that is given several times, as one."""
 
@@ -973,6 +1036,20 @@ def _columns(text):
             raise argparse.ArgumentTypeError(f"{item!r} is not of the form COLUMN=WHAT")
         columns[column] = None if what.lower() == "none" else what
     return columns
+
+
+def _times(text):
+    """'0,0.1,1Gyr' as a Quantity."""
+    from astropy import units as u
+
+    *first, last = text.split(",")
+    try:
+        last = u.Quantity(last)
+        return u.Quantity([*map(float, first), last.value], last.unit).to(u.Gyr)
+    except (TypeError, ValueError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of times with a unit at the end, such as 0,0.1,1,3Gyr"
+        ) from None
 
 
 def _whole(text):

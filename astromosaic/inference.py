@@ -14,9 +14,10 @@ from . import __version__
 from .calibration import apply_calibration, check_calibration
 from .checks import INCONSISTENT, consistency
 from .filters import Filter, register_filter
-from .galaxies import MISSING, Galaxies
+from .galaxies import MEASURED, MISSING, Galaxies
 from .joint import JointPosterior
 from .model.weights import check_path, load_weights, save_weights
+from .outsiders import CARD_KEY as OUTSIDERS
 from .outsiders import class_probabilities, outsider_flags
 from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior, VectorPosterior
 from .properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
@@ -129,6 +130,12 @@ class Model:
             flags |= np.where(odd, 8, 0)
             checked = agreement, np.where(odd, _odd_band(galaxies.filters, by_band), "")
             classes = class_probabilities(self, galaxies, progress)
+            if OUTSIDERS not in self.card:
+                warnings.warn(
+                    "these weights have no classifier of stars and quasars (that of the weights "
+                    "before is not right for fine-tuned ones): p_star and p_quasar are masked",
+                    stacklevel=3,
+                )
             flags |= outsider_flags(self, classes)
         meta = {
             "model": self.card["name"],
@@ -263,7 +270,11 @@ class Model:
         )
         chunks = [galaxies[i : i + _CHUNK] for i in range(0, len(galaxies), _CHUNK)]
         reference = np.concatenate([tokenize(c).reference.numpy() for c in chunks])
-        outside = (reference > high) | (reference < low)
+        # Light that is lost in its noise may be of any galaxy.
+        brightest = flux_to_internal(
+            flux_from_internal(reference.astype(float)) + 3 * _error_of_mean_flux(galaxies)
+        )
+        outside = (reference > high) | (brightest < low)
         for name, scalar in galaxies.scalars.items():
             prop, given = PROPERTIES[name], scalar.state != MISSING
             outside |= given & ((scalar.value < prop.low - 0.01) | (scalar.value > prop.high))
@@ -426,6 +437,16 @@ class Model:
         for name, mixture in self.network.vector_mixtures(states).items():
             out[name] = _mixture(mixture, reference if VECTORS[name].is_flux else 0.0)
         return out
+
+
+def _error_of_mean_flux(galaxies):
+    """Error in nJy of the mean of all measured light; 0 where no error is known. (n,)"""
+    light = [galaxies.photometry, *(v for k, v in galaxies.vectors.items() if VECTORS[k].is_flux)]
+    inverse_variance = np.zeros(len(galaxies))
+    for part in light:
+        use = (part.state == MEASURED) & (part.error > 0)
+        inverse_variance += np.sum(np.where(use, part.error, np.inf).astype(float) ** -2, axis=1)
+    return np.where(inverse_variance > 0, inverse_variance, np.inf) ** -0.5
 
 
 def _mixture(mixture, reference):

@@ -10,10 +10,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import ndtr
 
 from .cosmology import age_gyr
+from .filters import filter_shapes, list_filters
 from .galaxies import MEASURED, Galaxies, Measurement
-from .properties import FLUX_SCALE, LOOKBACK_EDGES, LOOKBACK_MIDDLES, PROPERTIES, VECTORS
+from .properties import (
+    FLUX_SCALE,
+    LOOKBACK_EDGES,
+    LOOKBACK_MIDDLES,
+    PROPERTIES,
+    SPECTRUM_WAVELENGTH,
+    VECTORS,
+)
 
 __all__ = ["JointPosterior", "with_known"]
 
@@ -22,6 +31,8 @@ _BLOCK = 8192
 # Fluxes that are drawn are noiseless; they are given with this relative error, as the noiseless
 # fluxes of the training are.
 _RELATIVE_ERROR = 1e-3
+# Length in ln(wavelength) over which the ranks of drawn light stay alike.
+_CORRELATION = 0.5
 
 
 class JointPosterior(Mapping):
@@ -174,7 +185,7 @@ class JointPosterior(Mapping):
             rows = np.arange(start, min(start + step, len(self._galaxies)))
             parts.append(self._sample_rows(rows, n, order, rng))
         draws = {query: np.concatenate([part[query] for part in parts]) for query in order}
-        _leave_the_big_bang_alone(draws)
+        _leave_the_big_bang_alone(draws, self._galaxies.scalars.get("redshift"))
         return {query: self[query]._with_unit(draws[query]) for query in order}
 
     def _sample_rows(self, rows, n, order, rng):
@@ -195,7 +206,9 @@ class JointPosterior(Mapping):
         return draws
 
     def _draw_vector(self, galaxies, name, rng):
-        """One draw of a vector for each of the galaxies, level by level."""
+        """One draw of a vector for each of the galaxies."""
+        if VECTORS[name].is_flux:
+            return self._draw_light(galaxies, name, rng)
         drawn = np.full((len(galaxies), VECTORS[name].length), np.nan)
         for index in _levels(VECTORS[name].length):
             posterior = self._model.posterior_of(galaxies, [name])[name].elements(index)
@@ -203,12 +216,37 @@ class JointPosterior(Mapping):
             galaxies = with_known(galaxies, name, drawn)
         return drawn
 
+    def _draw_light(self, galaxies, name, rng):
+        """One draw of a spectrum or SPHEREx for each of the galaxies, at one redshift."""
+        posterior = self._model.posterior_of(galaxies, ["redshift"])["redshift"]
+        at_redshift = with_known(galaxies, "redshift", posterior._draw(1, rng)[:, 0])
+        posterior = self._model.posterior_of(at_redshift, [name])[name]
+        return posterior._at_ranks(_ranks(name, len(galaxies), rng))
 
-def _leave_the_big_bang_alone(draws):
-    """No stars and no halo before it, at the redshift of the same draw."""
-    if "redshift" not in draws:
+
+def _ranks(name, n, rng):
+    """Cumulative probabilities (n, length), correlated along wavelength."""
+    if name == "spectrum":
+        wavelength = SPECTRUM_WAVELENGTH
+    else:
+        wavelength = np.exp(filter_shapes(tuple(list_filters(name)))[:, 0].astype(float))
+    kept = np.exp(-np.abs(np.diff(np.log(wavelength))) / _CORRELATION)
+    steps = rng.normal(size=(len(wavelength), n))
+    for k, part in enumerate(kept):
+        steps[k + 1] = part * steps[k] + np.sqrt(1 - part**2) * steps[k + 1]
+    return ndtr(steps.T)
+
+
+def _leave_the_big_bang_alone(draws, known):
+    """No stars and no halo before it, at the redshift of the same draw or one known exactly."""
+    if "redshift" in draws:
+        redshift = draws["redshift"]
+    elif known is not None:
+        exact = (known.state == MEASURED) & ~np.isfinite(known.error)
+        redshift = np.where(exact, PROPERTIES["redshift"].to_physical(known.value), 0.0)[:, None]
+    else:
         return
-    age = age_gyr(draws["redshift"])[..., None]
+    age = age_gyr(redshift)[..., None]
     for name, time in (("sfh", LOOKBACK_EDGES[:-1]), ("mah", LOOKBACK_MIDDLES)):
         if name in draws:
             draws[name] = np.where(time >= age, 0.0, draws[name])

@@ -45,6 +45,8 @@ _STYLE = {
     "xtick.direction": "in", "ytick.direction": "in", "axes.linewidth": 0.7,
     "xtick.top": True, "figure.dpi": 200, "savefig.dpi": 200,
 }  # fmt: skip
+# Bins of a posterior are taken together until its 95% interval has no more than so many.
+_MOST_BINS = 25
 # A history on a logarithmic axis needs a beginning of its first bin, which is zero.
 _EARLIEST = 0.004
 # Noisy channels and pixels are drawn as means of so many; 17 channels are one band of SPHEREx.
@@ -304,8 +306,9 @@ def _draw_scalar(axis, name, galaxy, posteriors, truth, handles):
     posterior, prop = posteriors[name], PROPERTIES[name]
     redshift = name == "redshift"
     convert = prop.to_physical if redshift else np.asarray
-    edges = convert(posterior.edges[0])
-    density = posterior.probability[0] / np.diff(edges)
+    edges, probability = _merged(posterior)
+    edges = convert(edges)
+    density = probability / np.diff(edges)
     quantiles = posterior.quantile([5e-3, 0.16, 0.5, 0.84, 0.995])
     first, low, middle, high, last = (
         _value(quantiles)[0] if redshift else prop.to_internal(_value(quantiles)[0])
@@ -346,6 +349,14 @@ def _draw_scalar(axis, name, galaxy, posteriors, truth, handles):
         axis.set_ylabel("$p(z)$")
 
 
+def _merged(posterior):
+    """Edges and probabilities of bins as wide as a figure can show; edges are internal."""
+    edges, probability = posterior.edges[0], posterior.probability[0]
+    low, high = (np.searchsorted(np.cumsum(probability), p) for p in (0.025, 0.975))
+    first = np.arange(0, len(probability), -(-(high - low + 1) // _MOST_BINS))
+    return edges[np.append(first, -1)], np.add.reduceat(probability, first)
+
+
 def _draw_history(axis, name, galaxy, posteriors, truth, age, handles):
     """A history against lookback time, logarithmic in both."""
     posterior = posteriors[name]
@@ -378,8 +389,8 @@ def _draw_history(axis, name, galaxy, posteriors, truth, age, handles):
     if np.any(known):
         y = given.value[0, known]
         handles["given history"] = axis.errorbar(
-            LOOKBACK_MIDDLES[known], y, _bars(given.error[0, known]), fmt="o", ms=2.4, color=GIVEN,
-            elinewidth=0.7, zorder=4,
+            LOOKBACK_MIDDLES[known], y, _bars(given.error[0, known]), fmt="x", ms=3.6, mew=0.9,
+            color=GIVEN, elinewidth=0.7, zorder=4,
         )  # fmt: skip
         in_view.append(y)
     in_view = np.concatenate(in_view)

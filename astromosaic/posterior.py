@@ -8,6 +8,7 @@ element.
 """
 
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -19,6 +20,9 @@ __all__ = ["FluxCoordinate", "MagnitudeCoordinate", "Posterior", "VectorPosterio
 _BINS_PER_COMPONENT = 64
 # Rows of vectors worked on at a time.
 _BLOCK = 1024
+# Nodes in sigma and weights of the mean over a normal distribution.
+_NODES = np.polynomial.hermite_e.hermegauss(40)
+_NODES = _NODES[0], _NODES[1] / np.sqrt(2 * np.pi)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,93 @@ class MagnitudeCoordinate:
         return 0.4 * np.log(10.0) * flux / np.hypot(flux, FLUX_SCALE)
 
 
-class Posterior:
+class _Answer:
+    """What scalars and vectors have in common: `Posterior` and `VectorPosterior`."""
+
+    def median(self):
+        """The median; (n,), of vectors (n, length)."""
+        return self.quantile(0.5)
+
+    def to_table(self, samples=0, seed=0):
+        """Median, 68% interval, mean, standard deviation and mode as a table.
+
+        Parameters
+        ----------
+        samples : int
+            Number of draws in a column ``q_samples``.
+        seed : int
+            Of the draws.
+
+        Returns
+        -------
+        QTable
+            One row for each galaxy with the columns ``q``, ``q_lo``, ``q_hi``, ``q_mean``,
+            ``q_std`` and ``q_mode``, of vectors (n, length).
+        """
+        from astropy.table import QTable
+
+        low, high = self.interval(0.68)
+        columns = {
+            "": self.median(), "_lo": low, "_hi": high, "_mean": self.mean(), "_std": self.std(),
+            "_mode": self.mode(),
+        }  # fmt: skip
+        if samples:
+            columns["_samples"] = self.sample(samples, seed)
+        return QTable({self.name + suffix: value for suffix, value in columns.items()})
+
+    def to_distribution(self, n=1000, seed=0):
+        """`astropy.uncertainty.Distribution` of n draws for each galaxy, which has units and does
+        arithmetic. Astropy cannot have it as a column of a table. Draws of several properties that
+        belong together are those of `~astromosaic.joint.JointPosterior.sample`."""
+        from astropy.uncertainty import Distribution
+
+        # Draws come second, and Astropy wants them last.
+        return Distribution(np.moveaxis(self.sample(n, seed), 1, -1))
+
+    def to_qp(self, quantiles=None, grid=None):
+        """`qp.Ensemble` of the physical values, in the posterior's unit.
+
+        Parameters
+        ----------
+        quantiles : sequence of float, optional
+            As these quantiles; by default 51, which reach out to four sigma.
+        grid : sequence of float or Quantity, optional
+            As densities on this grid of values, in place of quantiles.
+
+        Returns
+        -------
+        qp.Ensemble
+            With the galaxies in order; of vectors with their elements one after the other, and
+            ``ancil`` tells the row and the element.
+
+        Raises
+        ------
+        ImportError
+            If qp is not installed: ``pip install 'astromosaic[qp]'``.
+        ValueError
+            If there are galaxies without an answer, which qp cannot hold.
+        """
+        from .integrations.qp import to_qp
+
+        return to_qp(self, quantiles, grid)
+
+    def _without_unit(self, value):
+        from astropy import units as u
+
+        if isinstance(value, u.Quantity):
+            return value.to_value(u.Unit(self.coordinate.unit))
+        return np.asarray(value, float)
+
+
+def _checked(p):
+    """Probabilities as an array."""
+    p = np.asarray(p, float)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"quantiles are those of probabilities between 0 and 1, not {p}")
+    return p
+
+
+class Posterior(_Answer):
     """The distribution of one property for each of n galaxies.
 
     Parameters
@@ -149,14 +239,10 @@ class Posterior:
         -------
         ndarray or Quantity, (n,) for one p, (n, k) for k of them
         """
-        p = np.asarray(p, float)
+        p = _checked(p)
         x = self._invert(np.broadcast_to(np.atleast_1d(p), (len(self), p.size)))
         value = self._with_unit(self.coordinate.to_physical(x))
         return value[:, 0] if p.ndim == 0 else value
-
-    def median(self):
-        """The median; (n,)."""
-        return self.quantile(0.5)
 
     def interval(self, level=0.68):
         """Lower and upper end of the central interval of a level; two of (n,)."""
@@ -221,14 +307,26 @@ class Posterior:
     def sample(self, n, seed=0):
         """Draw from the posterior; (n_galaxies, n). The same seed gives the same draws.
 
-        A row's draws depend on its place among the galaxies, its distribution does not.
+        A row's draws depend on its place among the galaxies, its distribution does not. Those of
+        different properties are independent: draws that belong together are those of
+        `~astromosaic.joint.JointPosterior.sample`.
         """
-        return self._with_unit(self._draw(n, np.random.default_rng(seed)))
+        rng = np.random.default_rng([seed, crc32(self.name.encode())])
+        return self._with_unit(self._draw(n, rng))
 
     def location_and_width(self):
         """Median and ln of the width of the 68% interval, in the internal coordinate; (n, 2)."""
         low, median, high = self._invert(np.tile([0.16, 0.5, 0.84], (len(self), 1))).T
         return np.stack([median, np.log(np.maximum(high - low, 1e-9))], axis=1)
+
+    def rebinned(self, edges):
+        """The same on bins that all galaxies share, with edges (m + 1,) in the internal
+        coordinate; what lies beyond them is lost."""
+        cumulative = self._cumulative()
+        rebinned = np.full((len(self), len(edges) - 1), np.nan)
+        for k in np.flatnonzero(self.defined):
+            rebinned[k] = np.diff(np.interp(edges, self.edges[k], cumulative[k]))
+        return Posterior(self.coordinate, edges, rebinned)
 
     def remapped(self, knots, cumulative):
         """The posterior whose cumulative probability is a function of this one's.
@@ -254,66 +352,6 @@ class Posterior:
             after[k] = np.interp(before[k], knots, cumulative[k])
         edges = np.where(self.defined[:, None], edges, np.nan)
         return Posterior(self.coordinate, edges, np.diff(after, axis=1))
-
-    def to_table(self, samples=0, seed=0):
-        """Median, 68% interval, mean, standard deviation and mode as a table.
-
-        Parameters
-        ----------
-        samples : int
-            Number of draws in a column ``q_samples``.
-        seed : int
-            Of the draws.
-
-        Returns
-        -------
-        QTable
-            One row for each galaxy with the columns ``q``, ``q_lo``, ``q_hi``, ``q_mean``,
-            ``q_std`` and ``q_mode``.
-        """
-        from astropy.table import QTable
-
-        low, high = self.interval(0.68)
-        columns = {
-            "": self.median(), "_lo": low, "_hi": high, "_mean": self.mean(), "_std": self.std(),
-            "_mode": self.mode(),
-        }  # fmt: skip
-        if samples:
-            columns["_samples"] = self.sample(samples, seed)
-        return QTable({self.name + suffix: value for suffix, value in columns.items()})
-
-    def to_distribution(self, n=1000, seed=0):
-        """`astropy.uncertainty.Distribution` of n draws for each galaxy, which has units and does
-        arithmetic. Astropy cannot have it as a column of a table."""
-        from astropy.uncertainty import Distribution
-
-        return Distribution(self.sample(n, seed))
-
-    def to_qp(self, quantiles=None, grid=None):
-        """`qp.Ensemble` of the physical values, in the posterior's unit.
-
-        Parameters
-        ----------
-        quantiles : sequence of float, optional
-            As these quantiles; by default 51, which reach out to four sigma.
-        grid : sequence of float or Quantity, optional
-            As densities on this grid of values, in place of quantiles.
-
-        Returns
-        -------
-        qp.Ensemble
-            With the galaxies in order.
-
-        Raises
-        ------
-        ImportError
-            If qp is not installed: ``pip install 'astromosaic[qp]'``.
-        ValueError
-            If there are galaxies without an answer, which qp cannot hold.
-        """
-        from .integrations.qp import to_qp
-
-        return to_qp(self, quantiles, grid)
 
     def _draw(self, n, rng):
         """Draws without a unit."""
@@ -346,20 +384,13 @@ class Posterior:
         unit = u.Unit(self.coordinate.unit)
         return u.Magnitude(value, unit) if hasattr(unit, "physical_unit") else value << unit
 
-    def _without_unit(self, value):
-        from astropy import units as u
-
-        if isinstance(value, u.Quantity):
-            return value.to_value(u.Unit(self.coordinate.unit))
-        return np.asarray(value, float)
-
 
 def _several(rows):
     """Rows of which a number is a list of one, so that there always is an axis of galaxies."""
     return [rows] if np.ndim(rows) == 0 and not isinstance(rows, slice) else rows
 
 
-class VectorPosterior:
+class VectorPosterior(_Answer):
     """The distributions of the elements of a vector for each of n galaxies.
 
     Parameters
@@ -412,14 +443,10 @@ class VectorPosterior:
 
     def quantile(self, p):
         """Quantiles of each element; (n, length) for one p, (n, length, k) for k of them."""
-        p = np.asarray(p, np.float32)
+        p = _checked(p)
         x = np.stack([self._invert(q) for q in np.atleast_1d(p)], axis=-1)
         value = self._with_unit(self.coordinate.to_physical(x))
         return value[..., 0] if p.ndim == 0 else value
-
-    def median(self):
-        """The median; Quantity (n, length)."""
-        return self.quantile(0.5)
 
     def interval(self, level=0.68):
         """Lower and upper ends of the central intervals of a level; two of (n, length)."""
@@ -427,16 +454,12 @@ class VectorPosterior:
 
     def mean(self):
         """The mean; Quantity (n, length)."""
-        # For normal x: E[sinh x] = exp(s^2 / 2) sinh m.
-        return self._expectation(lambda m, v: np.exp(0.5 * v) * np.sinh(m))
+        return self._with_unit(self._moments()[0])
 
     def std(self):
         """The standard deviation; Quantity (n, length)."""
-        # For normal x: E[sinh^2 x] = (exp(2 s^2) cosh 2m - 1) / 2.
-        scale = self.coordinate.scale
-        second = self._expectation(lambda m, v: 0.5 * (np.exp(2 * v) * np.cosh(2 * m) - 1.0))
-        variance = second.value * scale - self.mean().value ** 2
-        return self._with_unit(np.sqrt(np.maximum(variance, 0.0)))
+        mean, square = self._moments()
+        return self._with_unit(np.sqrt(np.maximum(square - mean**2, 0.0)))
 
     def mode(self):
         """The place of the densest component of each element; Quantity (n, length)."""
@@ -490,15 +513,26 @@ class VectorPosterior:
         """Probability of each element to be below a value; ndarray (n, length)."""
         return self._cdf(self.coordinate.to_internal(self._without_unit(value)))
 
-    def _expectation(self, of_component):
-        """Scale times the mean of what is given for Gaussians by their mean and variance."""
-        value = self._by_blocks(
-            lambda p: np.sum(
-                p.weight * of_component(p.mean_internal.astype(float), p.sigma.astype(float) ** 2),
-                axis=2,
-            )
-        )
-        return self._with_unit(self.coordinate.scale * value)
+    def _moments(self):
+        """Means of the values and of their squares, each (n, length)."""
+        return np.moveaxis(self._by_blocks(lambda part: part._moments_of_block()), -1, 0)
+
+    def _moments_of_block(self):
+        mean, sigma = self.mean_internal.astype(float), self.sigma.astype(float)
+        if self.coordinate.is_flux:
+            # For normal x: E[sinh x] = exp(s^2 / 2) sinh m, E[sinh^2 x] = (exp(2 s^2) cosh 2m - 1)
+            # / 2.
+            variance, scale = sigma**2, self.coordinate.scale
+            first = scale * np.exp(0.5 * variance) * np.sinh(mean)
+            second = scale**2 * 0.5 * (np.exp(2 * variance) * np.cosh(2 * mean) - 1.0)
+        else:
+            # Histories end at zero and at their highest value: by Gauss-Hermite quadrature.
+            first, second = np.zeros((2, *mean.shape))
+            for node, weight in zip(*_NODES, strict=True):
+                value = self._clipped(self.coordinate.to_physical(mean + node * sigma))
+                first += weight * value
+                second += weight * value**2
+        return np.stack([np.sum(self.weight * x, axis=2) for x in (first, second)], axis=-1)
 
     def _by_blocks(self, function):
         """Rows of an array made block by block, which keeps temporary arrays small."""
@@ -514,13 +548,23 @@ class VectorPosterior:
         return self._by_blocks(lambda part: part._bisect(p))
 
     def _bisect(self, p):
-        ends = self.mean_internal + np.float32(ndtri(p)) * self.sigma
+        ends = self.mean_internal + np.asarray(ndtri(p), np.float32)[..., None] * self.sigma
         low, high = ends.min(axis=2), ends.max(axis=2)
         for _ in range(24):
             middle = 0.5 * (low + high)
             below = self._cdf(middle) < p
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return np.where(self.defined[:, None], 0.5 * (low + high), np.nan)
+
+    def _at_ranks(self, p):
+        """The quantiles of each element at probabilities (n, length), without a unit."""
+        x = np.concatenate(
+            [
+                self[start : start + _BLOCK]._bisect(p[start : start + _BLOCK])
+                for start in range(0, max(len(self), 1), _BLOCK)
+            ]
+        )
+        return self._clipped(self.coordinate.to_physical(x))
 
     def _draw(self, rng):
         """One draw of each element by itself, without a unit; (n, length)."""
@@ -533,16 +577,11 @@ class VectorPosterior:
         )
         return self._clipped(self.coordinate.to_physical(mean + sigma * rng.normal(size=shape)))
 
-    def _without_unit(self, value):
-        from astropy import units as u
-
-        if isinstance(value, u.Quantity):
-            return value.to_value(u.Unit(self.coordinate.unit))
-        return np.asarray(value, float)
-
     def _clipped(self, value):
         # Histories have no negative rates or masses.
-        return value if self.coordinate.is_flux else np.maximum(value, 0.0)
+        if self.coordinate.is_flux:
+            return value
+        return np.clip(value, 0.0, self.coordinate.highest)
 
     def _with_unit(self, value):
         from astropy import units as u

@@ -168,6 +168,8 @@ class VectorProperty:
         Number of elements, and how many of them the model reads and writes as one token.
     axis : {"wavelength", "lookback_time"}
         What the elements are laid along.
+    highest : float
+        No galaxy has more than this: answers end there.
     definition : str
         What the numbers mean.
     ucd : str
@@ -180,6 +182,7 @@ class VectorProperty:
     length: int
     patch: int
     axis: str
+    highest: float
     definition: str
     ucd: str
 
@@ -205,23 +208,23 @@ VECTORS = {
     v.name: v
     for v in (
         VectorProperty(
-            "spherex", "nJy", FLUX_SCALE, 102, 17, "wavelength",
+            "spherex", "nJy", FLUX_SCALE, 102, 17, "wavelength", np.inf,
             "Flux densities f_nu in the 102 SPHEREx channels, in order of wavelength.",
             "phot.flux.density",
         ),
         VectorProperty(
-            "spectrum", "nJy", FLUX_SCALE, len(SPECTRUM_WAVELENGTH), 63, "wavelength",
+            "spectrum", "nJy", FLUX_SCALE, len(SPECTRUM_WAVELENGTH), 63, "wavelength", np.inf,
             "Flux densities f_nu in the observed frame, in pixels of R = 400.",
             "phot.flux.density;em.freq",
         ),
         VectorProperty(
-            "sfh", "solMass / yr", 1e-3, len(LOOKBACK_EDGES) - 1, 8, "lookback_time",
+            "sfh", "solMass / yr", 1e-3, len(LOOKBACK_EDGES) - 1, 8, "lookback_time", 1e4,
             "Star formation history: mean star formation rate in bins of lookback time from the "
             "galaxy's own redshift; 0 before the Big Bang.",
             "phys.SFR",
         ),
         VectorProperty(
-            "mah", "solMass", 1e8, len(LOOKBACK_EDGES) - 1, 8, "lookback_time",
+            "mah", "solMass", 1e8, len(LOOKBACK_EDGES) - 1, 8, "lookback_time", 10**15.5,
             "Mass accretion history: mass of the main progenitor of the galaxy's own halo in the "
             "middle of each bin of lookback time, 0 before the Big Bang.",
             "phys.mass",

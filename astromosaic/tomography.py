@@ -47,7 +47,7 @@ def tomographic_bins(posterior, bins, estimate="median"):
         If the posterior is not of the redshift, if the estimate is unknown, if edges do not
         increase, or if there are not enough different galaxies for the number of bins.
     """
-    _check_redshift(posterior)
+    posterior = _of_redshift(posterior)
     if not posterior.defined.any():
         raise ValueError("no galaxy has an answer")
     if estimate not in _ESTIMATES:
@@ -181,6 +181,7 @@ def redshift_distribution(
     from bin to bin. This sets the mean right; the shape is left as it is. The scatter of the
     calibration sample's own clustering, and its selection, are not in the error.
     """
+    posterior = _of_redshift(posterior)
     bins, weights = _bins_and_weights(posterior, bins, weights)
     grid = GRID if grid is None else np.asarray(grid, float)
     if grid.ndim != 1 or len(grid) < 2 or not (np.diff(grid) > 0).all():
@@ -351,19 +352,22 @@ class RedshiftDistribution:
         return ax
 
 
-def _check_redshift(posterior):
+def _of_redshift(posterior):
+    """A posterior of the redshift, on bins that all galaxies share; ValueError if it is none."""
     if getattr(posterior, "name", None) != "redshift":
         raise ValueError(
             f"a Posterior of the redshift is needed, not {posterior!r}; of several queries choose "
             "posterior['redshift']"
         )
-    if np.ptp(posterior.edges, axis=0).any():
-        raise ValueError("all galaxies of the posterior must share the edges of their histograms")
+    if np.ptp(posterior.edges, axis=0).any():  # a calibrated one
+        prop = posterior.coordinate
+        return posterior.rebinned(np.linspace(prop.low, prop.high, prop.bins + 1))
+    return posterior
 
 
 def _bins_and_weights(posterior, bins, weights):
     """Bins and weights as arrays (n,) that fit the posterior."""
-    _check_redshift(posterior)
+    _of_redshift(posterior)
     n = len(posterior)
     bins = np.where(posterior.defined, 0, -1) if bins is None else np.asarray(bins)
     if bins.shape != (n,) or not np.issubdtype(bins.dtype, np.integer):

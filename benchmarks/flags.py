@@ -51,7 +51,8 @@ def main():
     bright = brightness < BRIGHTNESS[-1][1]
     galaxies, brightness = galaxies[bright], brightness[bright]
     print(f"{len(galaxies)} simulated galaxies, LSST with survey noise; seed {args.seed}")
-    print(f"{'flagged, in per cent':34s}{'all':>8s}" + "".join(
+    print("errors, of all, are those of a fraction of so many galaxies")
+    print(f"{'flagged, in per cent':34s}{'all':>12s}" + "".join(
         f"{f'i {low:g}-{high:g}':>12s}" for low, high in BRIGHTNESS
     ) + f"{'bit 8':>10s}{'bit 16, 32':>12s}")  # fmt: skip
     report("good galaxies (false alarms)", model, galaxies, brightness)
@@ -63,6 +64,9 @@ def main():
     report("zero point of g off by 0.2 mag", model, shifted(galaxies, "g", 0.2), brightness)
     for a, b in ("gr", "iz", "zy"):
         report(f"{a} and {b} mislabelled", model, swapped(galaxies, a, b), brightness)
+    for survey, bands in (("sdss", "ugriz"), ("hsc", "grizy"), ("decam", "griz")):
+        other = of_other_filters(galaxies, truths, bright, survey, bands)
+        report(f"{survey}_{bands} called lsst", model, other, brightness)
     rng = np.random.default_rng(args.seed)
     if args.stars:
         spectra = read_stars(args.stars)[1::2]
@@ -84,7 +88,10 @@ def report(name, model, galaxies, brightness):
     parts = [either[(brightness >= low) & (brightness < high)] for low, high in BRIGHTNESS]
     cells = "".join(f"{100 * part.mean():12.1f}" for part in parts)
     by_check = f"{100 * disagree.mean():10.1f}{100 * outside.mean():12.1f}"
-    print(f"{name:34s}{100 * either.mean():8.1f}{cells}{by_check}", flush=True)
+    fraction = either.mean()
+    error = np.sqrt(fraction * (1 - fraction) / len(either))
+    everything = f"{100 * fraction:.1f} ± {100 * error:.1f}"
+    print(f"{name:34s}{everything:>12s}{cells}{by_check}", flush=True)
 
 
 def flagged(model, galaxies):
@@ -108,6 +115,20 @@ def swapped(galaxies, a, b):
     return replace(galaxies, photometry=Measurement(
         photometry.value[:, order], photometry.error[:, order], photometry.state[:, order]
     ))  # fmt: skip
+
+
+def of_other_filters(galaxies, truths, bright, survey, bands):
+    """Galaxies of which some LSST bands have the true fluxes of another survey's filters, with the
+    errors and the noise that they had."""
+    value = galaxies.photometry.value.copy()
+    for band in bands:
+        column = galaxies.filters.index(f"lsst_{band}")
+        theirs, own = (
+            truths["flux"][bright, truths["filters"].index(f"{name}_{band}")]
+            for name in (survey, "lsst")
+        )
+        value[:, column] += theirs - own
+    return replace(galaxies, photometry=replace(galaxies.photometry, value=value))
 
 
 def observed(flux, filters, brightness, rng):

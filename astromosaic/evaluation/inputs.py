@@ -7,7 +7,7 @@ import numpy as np
 from ..cosmology import age_gyr
 from ..galaxies import MEASURED, MISSING, Galaxies, Measurement
 from ..properties import LOOKBACK_EDGES, PROPERTIES, SPECTRUM_WAVELENGTH, VECTORS
-from ..training.data import combine, read_training_set
+from ..training.data import LEAST_HALO_MASS, combine, read_training_set
 from .simulated import observed_galaxies
 
 __all__ = ["OPTICAL", "give", "is_early", "load_mixture", "load_truths", "spectra"]
@@ -85,16 +85,18 @@ def spectra(flux, low, high, signal_to_noise, rng):
 
 
 def load_truths(path, group, limit=None):
-    """Truths of a file of mocks: scalars in internal coordinates, fluxes, vectors."""
+    """Truths of a file of mocks: scalars in internal coordinates, the rest in its units."""
     from ..simulation.mocks import PROPERTY_DATASETS, load_mocks, true_values
 
     arrays = load_mocks(
-        path, group, ["flux", "spherex", "sed", "sfh", *PROPERTY_DATASETS.values()], limit
+        path, group, ["flux", "spherex", "sed", "sfh", "mah", *PROPERTY_DATASETS.values()], limit
     )
+    mah = 10.0 ** arrays["mah"]
     truths = {name: true_values(arrays, name) for name in PROPERTIES}
     return truths | {
         "filters": arrays["filters"], "flux": arrays["flux"], "spherex": arrays["spherex"],
         "spectrum": arrays["sed"], "sfh": arrays["sfh"],
+        "mah": np.where(mah < LEAST_HALO_MASS, 0.0, mah),
         "mag_i": 31.4 - 2.5 * np.log10(arrays["flux"][:, arrays["filters"].index("lsst_i")]),
     }  # fmt: skip
 
@@ -107,7 +109,7 @@ def load_mixture(paths, number):
     whole = combine([read_training_set(path) for path in paths])
     rows = np.random.default_rng(0).permutation(len(whole))[:number]
     scalars = {name: np.asarray(whole.scalars[name])[rows] for name in PROPERTIES}
-    names = ("spherex", "spectrum", "sfh")
+    names = ("spherex", "spectrum", "sfh", "mah")
     vectors = {name: np.asarray(whole.vectors[name])[rows] for name in names}
     return scalars | vectors | {"filters": list(whole.filters), "flux": whole.flux[rows]}
 

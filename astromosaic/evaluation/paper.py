@@ -2,9 +2,10 @@
 
 Each experiment gives some of what is known of a galaxy and asks for one thing. Scalars are scored
 as dz/(1+z) or in dex, fluxes in asinh magnitudes with a softening of 20 nJy (28.1 mag AB), star
-formation rates as arcsinh(SFR / 10^-3 solMass/yr) / ln 10, which is dex where there is any star
-formation. Vectors are scored at some of their elements, spread evenly, since trees are fitted to
-one element at a time.
+formation rates as arcsinh(SFR / 10^-3 solMass/yr) / ln 10 and halo masses in histories as
+arcsinh(M / 10^8 solMass) / ln 10, which is dex where there is any star formation or halo. Vectors
+are scored at some of their elements, spread evenly, since trees are fitted to one element at a
+time.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..cosmology import age_gyr
 from ..galaxies import MISSING, Galaxies
-from ..properties import LOOKBACK_EDGES, PROPERTIES, VECTORS
+from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, PROPERTIES, VECTORS
 from . import metrics
 from .baselines import LOSSES, features, fit_population, fit_trees
 from .inputs import OPTICAL, give, is_early, load_mixture, load_truths, spectra
@@ -30,6 +31,8 @@ _LEAST_ROWS = 50
 _BRIGHTNESS_EDGES = (0.0, 20.0, 22.0, 23.0, 24.0, 25.0, 26.5)
 _LN10 = np.log(10.0)
 _MIXED = "trees of the mixture"
+# Elements count if these lookback times are after the Big Bang: of a bin its late end.
+_TIMES = {"sfh": LOOKBACK_EDGES, "mah": LOOKBACK_MIDDLES}
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ EXPERIMENTS = tuple(
         ("SFH from LSST", ("LSST",), "sfh"),
         ("SFH from LSST+SPHEREx", ("LSST", "SPHEREx"), "sfh"),
         ("SFH from LSST+redshift+mass", ("LSST", "redshift", "stellar_mass"), "sfh"),
+        ("MAH from LSST+redshift+mass", ("LSST", "redshift", "stellar_mass"), "mah"),
         (
             "halo mass from the rest",
             ("LSST", "SPHEREx", "SFH", "redshift", "stellar_mass"), "halo_mass",
@@ -82,11 +86,9 @@ EXPERIMENTS = tuple(
 )  # fmt: skip
 
 # The comparisons of the paper: by how much is the second better than the first?
+_ADDED = ("redshift from LSST", "redshift from LSST+SPHEREx")
 _PAIRS = {
-    "redshift, SPHEREx added to LSST": (
-        "redshift from LSST",
-        "redshift from LSST+SPHEREx",
-    ),
+    "redshift, SPHEREx added to LSST": _ADDED,
     "stellar mass, late in place of early SFH": (
         "stellar mass from early SFH+LSST",
         "stellar mass from late SFH+LSST",
@@ -137,8 +139,8 @@ def run(
     dict
         ``experiments[name][noise][method][figure]`` for the methods ``model``, ``trees``,
         ``trees of the mixture`` and ``population``, each ``{"value", "error"}``; ``gains``, the
-        comparisons of the paper; ``by_magnitude``; ``spectra``, redshifts from spectra by signal
-        to noise.
+        comparisons of the paper; ``by_magnitude``, redshifts and the ``gain`` of adding SPHEREx;
+        ``spectra``, redshifts from spectra by signal to noise.
     """
     from tqdm import tqdm
 
@@ -254,8 +256,8 @@ def _truth(arrays, experiment, given, elements):
         return truth, np.ones(truth.shape, bool)
     truth = VECTORS[query].to_internal(arrays[query][:, elements])
     counted = np.ones(truth.shape, bool)
-    if query == "sfh":
-        counted &= LOOKBACK_EDGES[elements] < age_gyr(np.expm1(arrays["redshift"]))[:, None]
+    if query in _TIMES:
+        counted &= _TIMES[query][elements] < age_gyr(np.expm1(arrays["redshift"]))[:, None]
     if experiment.hidden_only:
         counted &= given.vectors[query].state[:, elements] == MISSING
     return truth, counted
@@ -304,7 +306,15 @@ def _statistic_with_error(statistic, *arrays, seed):
 
 
 def _gains(details, seed):
-    """By how much the second of two experiments is better, 1 - second / first."""
+    """The gains of the paper's comparisons."""
+    return {
+        pair: {noise: _gain(details, names, noise, slice(None), seed) for noise in NOISES}
+        for pair, names in _PAIRS.items()
+    }
+
+
+def _gain(details, names, noise, rows, seed):
+    """By how much the second of two experiments is better for some galaxies, 1 - second / first."""
 
     def statistic(a_mean, a_median, b_mean, b_median):
         return {
@@ -313,13 +323,9 @@ def _gains(details, seed):
             "nmad": 1 - metrics.nmad(b_median) / metrics.nmad(a_median),
         }
 
-    gains = {}
-    for pair, (first, second) in _PAIRS.items():
-        for noise in NOISES:
-            a, b = (details[name, noise]["deviation"] for name in (first, second))
-            arrays = [x[kind][:, 0] for x in (a, b) for kind in ("mean", "median")]
-            gains.setdefault(pair, {})[noise] = _statistic_with_error(statistic, *arrays, seed=seed)
-    return gains
+    deviations = [details[name, noise]["deviation"] for name in names]
+    arrays = [d[kind][rows, 0] for d in deviations for kind in ("mean", "median")]
+    return _statistic_with_error(statistic, *arrays, seed=seed)
 
 
 def _formed_early(test):
@@ -332,15 +338,16 @@ def _formed_early(test):
 
 
 def _by_magnitude(details, test, seed):
-    """Redshifts from LSST and LSST+SPHEREx with survey noise, in bins of the i magnitude."""
+    """Redshifts from LSST and LSST+SPHEREx, and the gain, in bins of the i magnitude."""
     bins = []
     for low, high in zip(_BRIGHTNESS_EDGES[:-1], _BRIGHTNESS_EDGES[1:], strict=True):
         rows = (test["mag_i"] >= low) & (test["mag_i"] < high)
         if rows.sum() < 30:
             continue
         line = {"mag_i": [low, high], "galaxies": int(rows.sum())}
-        for name in ("redshift from LSST", "redshift from LSST+SPHEREx"):
-            for noise in NOISES:
+        for noise in NOISES:
+            line.setdefault("gain", {})[noise] = _gain(details, _ADDED, noise, rows, seed)
+            for name in _ADDED:
                 d = details[name, noise]["deviation"]
                 one = np.ones((rows.sum(), 1), bool)
                 line.setdefault(name, {})[noise] = _scores(
@@ -368,6 +375,13 @@ def _by_signal_to_noise(model, test, seed):
     return lines
 
 
+def _with_error(figure, factor=1.0):
+    """A figure and its error, to two digits of the error."""
+    value, error = factor * figure["value"], factor * figure["error"]
+    decimals = max(1 - int(np.floor(np.log10(error))), 0) if error > 0 else 4
+    return f"{value:.{decimals}f}±{error:.{decimals}f}"
+
+
 def _beside(methods, method, figure, mark):
     """A baseline's figure, after a mark if the model is behind it by more than two sigma."""
     behind = methods[f"model - {method}"][figure]
@@ -392,7 +406,7 @@ def format_report(report):
         ]
     for noise in NOISES:
         head = f"{'mixed':>10s}" if mixed else ""
-        lines += ["", f"{noise:35s}{'model':>18s}{'trees':>10s}{head}{'mean':>10s}{'holds':>9s}"]
+        lines += ["", f"{noise:35s}{'model':>23s}{'trees':>10s}{head}{'mean':>10s}{'holds':>9s}"]
         for name, by_noise in report["experiments"].items():
             if noise not in by_noise:
                 continue
@@ -400,7 +414,7 @@ def format_report(report):
             for figure in ("rmse", "mae", "nmad"):
                 model = methods["model"][figure]
                 line = f"{name if figure == 'rmse' else '':35s}{figure.upper():>5s}"
-                line += f"{model['value']:8.4f}±{model['error']:.4f}"
+                line += f"{_with_error(model):>18s}"
                 if "trees" in methods:
                     line += _beside(methods, "trees", figure, "*")
                     line += _beside(methods, _MIXED, figure, "+") if mixed else ""
@@ -411,31 +425,29 @@ def format_report(report):
     lines += ["", "Gains, 1 - second / first"]
     for name, by_noise in report["gains"].items():
         for noise, gain in by_noise.items():
-            parts = (
-                f"{k.upper()} {100 * g['value']:.1f}±{100 * g['error']:.1f}%"
-                for k, g in gain.items()
-            )
+            parts = (f"{k.upper()} {_with_error(g, 100)}%" for k, g in gain.items())
             lines.append(f"{name}, {noise}: {', '.join(parts)}")
     early = (f"{100 * f:.0f}% ({name})" for name, f in report["formed_early"].items())
     lines.append(f"Stars that the median galaxy forms in the early part: {', '.join(early)}")
-    lines += ["", "Redshift by i magnitude with survey noise (in brackets noiseless)"]
-    lines.append(
-        f"{'i':>13s}{'galaxies':>10s}{'NMAD LSST':>19s}{'LSST+SPHEREx':>19s}"
-        f"{'RMSE LSST':>19s}{'LSST+SPHEREx':>19s}"
-    )
-    for line in report["by_magnitude"]:
-        text = f"{line['mag_i'][0]:6.1f}-{line['mag_i'][1]:5.1f}{line['galaxies']:10d}"
-        for figure in ("nmad", "rmse"):
-            for name in ("redshift from LSST", "redshift from LSST+SPHEREx"):
-                survey, clean = (line[name][n][figure]["value"] for n in ("survey", "noiseless"))
-                text += f"{f'{survey:.4f} ({clean:.4f})':>19s}"
-        lines.append(text)
-    lines += ["", f"Redshift from spectra of {OPTICAL[0]} to {OPTICAL[1]} micron, R = 400"]
-    lines.append(f"{'S/N per pixel':>14s}{'NMAD':>18s}{'MAE':>10s}{'RMSE':>10s}{'outliers':>10s}")
-    for line in report["spectra"]:
+    for noise in NOISES:
+        lines += ["", f"Redshift by i magnitude, {noise}"]
         lines.append(
-            f"{line['signal_to_noise']:14.0f}{line['nmad']['value']:11.5f}±"
-            f"{line['nmad']['error']:.4f}{line['mae']['value']:10.4f}{line['rmse']['value']:10.4f}"
-            f"{100 * line['outlier_fraction']:9.2f}%"
+            f"{'i':>10s}{'galaxies':>9s}{'NMAD LSST':>18s}{'LSST+SPHEREx':>18s}{'gain':>11s}"
+            f"{'RMSE LSST':>18s}{'LSST+SPHEREx':>18s}"
+        )
+        for line in report["by_magnitude"]:
+            text = f"{line['mag_i'][0]:5.1f}-{line['mag_i'][1]:.1f}{line['galaxies']:9d}"
+            for figure in ("nmad", "rmse"):
+                for name in _ADDED:
+                    text += f"{_with_error(line[name][noise][figure]):>18s}"
+                if figure == "nmad":
+                    text += f"{_with_error(line['gain'][noise][figure], 100):>10s}%"
+            lines.append(text)
+    lines += ["", f"Redshift from spectra of {OPTICAL[0]} to {OPTICAL[1]} micron, R = 400"]
+    lines.append(f"{'S/N per pixel':>14s}{'NMAD':>18s}{'MAE':>18s}{'RMSE':>18s}{'outliers':>10s}")
+    for line in report["spectra"]:
+        numbers = "".join(f"{_with_error(line[f]):>18s}" for f in ("nmad", "mae", "rmse"))
+        lines.append(
+            f"{line['signal_to_noise']:14.0f}{numbers}{100 * line['outlier_fraction']:9.2f}%"
         )
     return "\n".join(lines)

@@ -143,22 +143,24 @@ def format_report(report):
         f"{report['galaxies']} simulated galaxies with i < {report['faintest_i']} of "
         f"{report['data']}",
         "Median of the posterior against the truth; redshift as dz/(1+z), masses, SFR and",
-        "metallicity in dex, A_V in mag; errors by bootstrap in the JSON.",
+        "metallicity in dex, A_V in mag; errors by bootstrap.",
     ]
     if report["calibration"]:
         lines.append(f"Posteriors calibrated for {report['calibration']!r}.")
-    header = (
-        f"{'':14s}{'RMSE':>9s}{'MAE':>9s}{'NMAD':>9s}{'bias':>9s}{'68% cov.':>10s}{'PIT-KS':>9s}"
-    )
+    heads = ("RMSE", "MAE", "NMAD", "bias", "68% cov.", "PIT-KS")
+    header = f"{'':14s}" + "".join(f"{head:>16s}" for head in heads)
     for noise, by_input in report["figures"].items():
         for inputs, queries in by_input.items():
             lines += ["", f"{inputs}, {noise}", header]
             for name, f in queries.items():
-                lines.append(
-                    f"{name:14s}"
-                    + "".join(f"{f[k]['value']:9.4f}" for k in ("rmse", "mae", "nmad", "bias"))
-                    + f"{100 * f['coverage_68']['value']:9.1f}%{f['pit_ks']['value']:9.3f}"
-                )
+                cells = [
+                    f"{f[k]['value']:.4f}±{f[k]['error']:.4f}"
+                    for k in ("rmse", "mae", "nmad", "bias")
+                ]
+                cover = f["coverage_68"]
+                cells.append(f"{100 * cover['value']:.1f}±{100 * cover['error']:.1f}%")
+                cells.append(f"{f['pit_ks']['value']:.3f}±{f['pit_ks']['error']:.3f}")
+                lines.append(f"{name:14s}" + "".join(f"{cell:>16s}" for cell in cells))
     return "\n".join(lines)
 
 

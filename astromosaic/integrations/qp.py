@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.special import ndtr
 
+from ..properties import VECTORS
+
 __all__ = ["QUANTILES", "to_qp"]
 
 #: The quantiles by default: even in units of sigma of a Gaussian, out to four sigma.
@@ -19,6 +21,8 @@ def to_qp(posterior, quantiles=None, grid=None):
             f"{len(undefined)} galaxies have no answer, first in row {undefined[0]}, and qp cannot "
             "hold them: choose the others first, posterior[posterior.defined].to_qp()"
         )
+    if posterior.name in VECTORS:
+        return _of_vector(posterior, quantiles, grid)
     if grid is not None:
         density, grid = posterior.pdf(grid), posterior._without_unit(grid)
         return qp.Ensemble(
@@ -26,7 +30,31 @@ def to_qp(posterior, quantiles=None, grid=None):
         )
     quantiles = QUANTILES if quantiles is None else np.asarray(quantiles, float)
     values = posterior.quantile(quantiles)
-    values = np.array(getattr(values, "value", values))
+    return _of_quantiles(quantiles, np.array(getattr(values, "value", values)))
+
+
+def _of_vector(posterior, quantiles, grid):
+    """Elements of vectors one after the other; which they are is told in ``ancil``."""
+    import qp
+
+    if grid is not None:
+        density, grid = posterior.pdf(grid).value, posterior._without_unit(grid)
+        n, length, _ = density.shape
+        data = {"xvals": grid, "yvals": density.reshape(n * length, -1)}
+        ensemble = qp.Ensemble(qp.interp, data=data)
+    else:
+        quantiles = QUANTILES if quantiles is None else np.asarray(quantiles, float)
+        values = posterior.quantile(quantiles).value
+        n, length, _ = values.shape
+        ensemble = _of_quantiles(quantiles, values.reshape(n * length, -1))
+    row, element = np.divmod(np.arange(n * length), length)
+    ensemble.set_ancil({"row": row, "element": element})
+    return ensemble
+
+
+def _of_quantiles(quantiles, values):
+    import qp
+
     # qp divides by the steps between quantiles: equal ones are parted by a billionth.
     scale = 1e-9 * np.maximum(np.ptp(values, axis=1, keepdims=True), np.finfo(float).tiny)
     values = np.maximum.accumulate(values, axis=1) + scale * np.arange(values.shape[1])

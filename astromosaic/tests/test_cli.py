@@ -62,6 +62,9 @@ def test_version(capsys):
         ["predict", "in.fits", "--query", "redshift,", "--output", "out.fits"],
         ["predict", "in.fits", "--query", "redshift", "--output", "o.fits", "--columns", "a"],
         ["predict", "in.fits", "--query", "redshift", "--output", "o.fits", "--samples", "-3"],
+        ["inspect", "in.fits", "--lookback-time", "0,1,3"],
+        ["inspect", "in.fits", "--lookback-time", "0,1,3kpc"],
+        ["inspect", "in.fits", "--lookback-time", "0,one,3Gyr"],
         ["train", "--output", "weights.safetensors"],
     ],
 )
@@ -187,6 +190,27 @@ def test_columns(tmp_path, weights, capsys):
     arguments += ["--columns", "a=sdss_g, b=sdss_r, old=none"]
     assert main([str(a) for a in ["predict", path, *arguments]]) == 0
     assert "filter curves: sdss_g, sdss_r" in capsys.readouterr().out
+
+
+def test_times_of_histories(tmp_path, weights, capsys):
+    path = tmp_path / "catalog.fits"
+    Table({"redshift": [0.1], "sfh": [[1.0, 2.0, 3.0]] * u.solMass / u.yr}).write(path)
+    assert main(["inspect", str(path), "--lookback-time", "0, 100, 1e3, 3000 Myr"]) == 0
+    assert "no times" not in capsys.readouterr().out
+    assert main(["inspect", str(path)]) == 0
+    assert "no times" in capsys.readouterr().out
+    output = tmp_path / "o.ecsv"
+    arguments = ["predict", path, "--query", "stellar_mass", "--weights", weights]
+    arguments += ["--output", output, "--overwrite"]
+    assert "no times" in fails(capsys, *arguments)
+    answers = []
+    for times in ("0,0.1,1,3Gyr", "0,100,1000,3000Myr", "0,1,2,13Gyr"):
+        assert main([str(a) for a in [*arguments, "--lookback-time", times]]) == 0
+        capsys.readouterr()
+        answers.append(read_catalog(output)["stellar_mass"].value[0])
+    assert answers[0] == pytest.approx(answers[1], rel=1e-4)
+    assert answers[0] != answers[2]
+    assert "4 edges" in fails(capsys, *arguments, "--lookback-time", "0,1Gyr")
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,16 @@ def test_a_history_is_drawn_as_a_whole(model, galaxies):
     assert np.median(correlation) > 0.3
 
 
+def test_histories_begin_after_the_big_bang_of_a_known_redshift(model, galaxies):
+    joint = JointPosterior(model, galaxies[:4], ["redshift", "sfh", "mah"]).condition(redshift=2.0)
+    draws = joint.sample(5)
+    before = LOOKBACK_EDGES[:-1] >= age_gyr(2.0)
+    assert before.any()
+    assert (draws["sfh"].value[..., before] == 0).all()
+    assert (draws["sfh"].value[..., ~before] > 0).any()
+    assert (draws["mah"].value[..., before] == 0).all()
+
+
 def test_a_vector_posterior_draws_through_the_model(model, galaxies):
     posterior = JointPosterior(model, galaxies[:2], ["sfh"])["sfh"]
     assert posterior.sample(3).shape == (2, 3, len(LOOKBACK_EDGES) - 1)

@@ -10,8 +10,15 @@ from astromosaic.evaluation import baselines, inputs, paper
 from astromosaic.galaxies import MEASURED, MISSING, Galaxies, Measurement
 from astromosaic.model.transformer import ModelConfig, Transformer
 from astromosaic.model.weights import save_weights
-from astromosaic.properties import LOOKBACK_EDGES, PROPERTIES, SPECTRUM_WAVELENGTH
+from astromosaic.properties import (
+    LOOKBACK_EDGES,
+    LOOKBACK_MIDDLES,
+    PROPERTIES,
+    SPECTRUM_WAVELENGTH,
+    VECTORS,
+)
 from astromosaic.simulation.mocks import compact, load_mocks
+from astromosaic.training.data import read_training_set
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +79,43 @@ def test_only_what_was_hidden_is_scored(truths):
     _, counted = paper._truth(truths, experiment, given, elements)
     assert not counted[:, SPECTRUM_WAVELENGTH[elements] < 1.2].any()
     assert counted[:, SPECTRUM_WAVELENGTH[elements] > 1.5].all()
-    experiment = experiments["SFH from LSST"]
-    _, counted = paper._truth(truths, experiment, Galaxies(60), np.arange(31))
-    age = age_gyr(np.expm1(truths["redshift"]))
-    np.testing.assert_array_equal(counted, LOOKBACK_EDGES[:-1] < age[:, None])
+    age = age_gyr(np.expm1(truths["redshift"]))[:, None]
+    for name, times in (
+        ("SFH from LSST", LOOKBACK_EDGES[:-1]), ("MAH from LSST+redshift+mass", LOOKBACK_MIDDLES)
+    ):  # fmt: skip
+        truth, counted = paper._truth(truths, experiments[name], Galaxies(60), np.arange(31))
+        np.testing.assert_array_equal(counted, times < age)
+        assert np.isfinite(truth).all()
+
+
+def test_truths_are_what_training_sees():
+    path = paper.bundled_subset()
+    truths, seen = inputs.load_truths(path, "train", 60), read_training_set(path, 60)
+    counts = LOOKBACK_MIDDLES < age_gyr(np.expm1(truths["redshift"]))[:, None]
+    np.testing.assert_allclose(truths["mah"][counts], seen.vectors["mah"][counts], rtol=1e-5)
+    # Halos grow, to the mass that is their peak.
+    assert np.all(np.diff(truths["mah"], axis=1) <= 0)
+    assert np.abs(np.log10(truths["mah"][:, 0]) - truths["halo_mass"]).max() < 0.05
+    mixture = inputs.load_mixture([path], 60)
+    assert {*VECTORS, *PROPERTIES, "filters", "flux"} == set(mixture)
+    assert set(mixture) | {"mag_i"} == set(truths)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.00081234, 0.0000234, "0.000812±0.000023"),
+        (0.0123, 0.001, "0.0123±0.0010"),
+        (123.4, 23.0, "123±23"),
+        (0.5, 0.0, "0.5000±0.0000"),
+    ],
+)
+def test_errors_have_two_digits(value, error, text):
+    assert paper._with_error({"value": value, "error": error}) == text
 
 
 def test_a_perfect_estimate_has_no_error(truths):
-    for query in ("redshift", "stellar_mass", "spectrum", "sfh"):
+    for query in ("redshift", "stellar_mass", "spectrum", "sfh", "mah"):
         truth = np.abs(np.random.default_rng(0).normal(size=(60, 4)))
         deviation = paper._deviation(query, truth, truth, truths)
         scores = paper._scores(deviation, deviation, np.ones((60, 4), bool), seed=0)
@@ -121,6 +157,9 @@ def test_a_run_from_end_to_end(weights, tmp_path, monkeypatch, trees):
     report = paper.run(limit=200, trees=trees, weights=weights)
     json.dumps(report)
     text = paper.format_report(report)
+    for line in report["by_magnitude"]:
+        first, second = (line[name]["survey"]["nmad"]["value"] for name in paper._ADDED)
+        assert line["gain"]["survey"]["nmad"]["value"] == pytest.approx(1 - second / first)
     for experiment in paper.EXPERIMENTS:
         assert experiment.name in text
         for scores in report["experiments"][experiment.name].values():

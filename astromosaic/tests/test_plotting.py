@@ -301,7 +301,7 @@ def test_command(weights, tmp_path, capsys):
 def test_command_with_a_spectrum(weights, tmp_path, monkeypatch):
     drawn = {}
 
-    def plot(data, row, model, columns, spectrum):
+    def plot(data, row, model, columns, spectrum, **_):
         drawn.update(data=data, spectrum=spectrum)
         return plt.figure()
 
@@ -315,6 +315,48 @@ def test_command_with_a_spectrum(weights, tmp_path, monkeypatch):
     assert main([str(a) for a in ["plot", tmp_path / "in.ecsv", *rest]]) == 0
     assert drawn["data"].colnames == photometry().colnames
     assert drawn["spectrum"].flux.shape == (300,)
+
+
+def test_command_with_truth(weights, tmp_path, monkeypatch, capsys):
+    drawn = {}
+
+    def plot(data, row, model, columns, truth, **_):
+        drawn.update(columns=columns, truth=truth)
+        return plt.figure()
+
+    monkeypatch.setattr(plotting, "plot_galaxy", plot)
+    table = photometry()
+    table["z_spec"], table["mass"] = [0.4], [1e10] * u.solMass
+    table.write(tmp_path / "in.ecsv")
+    command = ["plot", tmp_path / "in.ecsv", "--output", tmp_path / "o.png", "--weights", weights]
+    command = [*map(str, command), "--truth"]
+    assert main([*command, "z_spec"]) == 0
+    assert drawn["columns"] == {"z_spec": None}
+    assert drawn["truth"] == pytest.approx({"redshift": 0.4})
+    assert main([*command, "redshift=z_spec,stellar_mass=mass"]) == 0
+    assert drawn["truth"] == pytest.approx({"redshift": 0.4, "stellar_mass": 1e10}, rel=1e-5)
+    for wrong in ("z", "lsst_r=z_spec"):
+        assert main([*command, wrong]) == 1
+        assert "there" in capsys.readouterr().err
+
+
+def test_bins_are_merged_until_they_can_be_told_apart():
+    from astromosaic.posterior import Posterior
+
+    prop = PROPERTIES["redshift"]
+    centres = np.linspace(prop.low, prop.high, prop.bins)
+    for width in (0.003, 0.03, 0.3):
+        # As heights alternate after training.
+        logits = -0.5 * ((centres - 0.8) / width) ** 2 + 0.3 * (np.arange(prop.bins) % 2)
+        posterior = Posterior.from_logits("redshift", logits[None])
+        edges, probability = plotting._merged(posterior)
+        assert len(edges) == len(probability) + 1
+        assert set(edges) <= set(posterior.edges[0])
+        assert [edges[0], edges[-1]] == list(posterior.edges[0, [0, -1]])
+        assert probability.sum() == pytest.approx(1.0)
+        number = 2 * 1.96 * width / np.diff(edges)[0]
+        assert number < plotting._MOST_BINS + 2
+        assert number > 10 or np.diff(edges)[0] == pytest.approx(np.diff(posterior.edges[0])[0])
 
 
 @pytest.mark.parametrize(

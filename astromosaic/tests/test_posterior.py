@@ -11,7 +11,7 @@ from astromosaic.posterior import (
     Posterior,
     VectorPosterior,
 )
-from astromosaic.properties import PROPERTIES
+from astromosaic.properties import PROPERTIES, VECTORS
 
 
 def gaussian_logits(name, mean, sigma):
@@ -143,3 +143,64 @@ def test_some_elements_and_some_rows_of_a_vector(histories):
     some = histories[:2].elements([3, 7])
     assert len(some) == 2
     np.testing.assert_array_equal(some.median(), histories.median()[:2, [3, 7]])
+
+
+def test_quantiles_are_of_probabilities():
+    rng = np.random.default_rng(0)
+    scalar = Posterior.from_logits("redshift", rng.normal(size=(2, PROPERTIES["redshift"].bins)))
+    vector = VectorPosterior("sfh", *np.ones((3, 2, 31, 1)))
+    for posterior in (scalar, vector):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            posterior.quantile([0.5, 1.5])
+
+
+def test_draws_of_different_properties_are_independent():
+    rng = np.random.default_rng(0)
+    a, b = (
+        Posterior.from_logits(name, rng.normal(size=(1, PROPERTIES[name].bins)))
+        for name in ("redshift", "stellar_mass")
+    )
+    x, y = (np.asarray(p.to_distribution(4000).distribution) for p in (a, b))
+    assert abs(stats.spearmanr(x[0], y[0]).statistic) < 0.06
+
+
+def test_moments_of_wide_histories_end_at_the_highest_value():
+    shape = (2, 31, 2)
+    posterior = VectorPosterior("mah", np.full(shape, 0.5), np.full(shape, 10.0), np.full(shape, 9))
+    highest = VECTORS["mah"].highest
+    assert np.all(posterior.mean().value < highest)
+    assert np.all(posterior.std().value < highest)
+    drawn = np.stack([posterior._draw(np.random.default_rng(k)) for k in range(4000)])
+    assert drawn.max() == highest
+    np.testing.assert_allclose(np.log10(posterior.mean().value.mean() / drawn.mean()), 0, atol=0.05)
+
+
+def test_vectors_as_tables_and_ensembles():
+    rng = np.random.default_rng(0)
+    shape = (3, 31, 2)
+    posterior = VectorPosterior(
+        "sfh", np.full(shape, 0.5), rng.uniform(3, 8, shape), rng.uniform(0.1, 0.6, shape)
+    )
+    table = posterior.to_table()
+    assert table.colnames == ["sfh", "sfh_lo", "sfh_hi", "sfh_mean", "sfh_std", "sfh_mode"]
+    assert table["sfh_mean"].shape == (3, 31)
+    np.testing.assert_array_equal(table["sfh"], posterior.median())
+    pytest.importorskip("qp")
+    ensemble = posterior.to_qp()
+    assert ensemble.npdf == 3 * 31
+    np.testing.assert_array_equal(ensemble.ancil["row"][::31], [0, 1, 2])
+    np.testing.assert_allclose(
+        ensemble.ppf(0.5).reshape(3, 31), posterior.median().value, rtol=1e-3
+    )
+
+
+def test_rebinning_keeps_the_distribution():
+    prop = PROPERTIES["redshift"]
+    rng = np.random.default_rng(0)
+    plain = Posterior.from_logits("redshift", rng.normal(size=(3, prop.bins)))
+    knots = np.linspace(0, 1, 9)
+    mapped = plain.remapped(knots, np.tile(knots**1.3, (3, 1)))
+    shared = mapped.rebinned(plain.edges[0])
+    z = prop.to_physical(plain.edges[0][[40, 200, 500]])
+    for value in z:
+        np.testing.assert_allclose(shared.cdf(value), mapped.cdf(value), atol=1e-6)

@@ -17,6 +17,7 @@ from astromosaic.galaxies import LIMIT, MEASURED, MISSING
 from astromosaic.model.transformer import ModelConfig
 from astromosaic.model.weights import load_weights
 from astromosaic.properties import LOOKBACK_EDGES, PROPERTIES, VECTORS
+from astromosaic.training.data import read_training_set
 from astromosaic.training.loop import _rows, train
 from astromosaic.training.masking import MaskingModel, cameras, draw_pattern
 from astromosaic.training.noise import (
@@ -134,6 +135,21 @@ def test_training_learns_and_logs_every_query(toy_mocks, tmp_path):
     card = load_weights(output)[1]
     assert card["training"]["mocks"][0]["sample"] == "toy"
     assert card["training"]["steps"] == 350
+
+
+def test_a_tenth_is_kept_for_validation(toy_mocks, tmp_path, capsys):
+    output, some = tmp_path / "w.safetensors", SMALL | {"progress": True, "validation": None}
+    n = len(read_training_set(toy_mocks))
+    train([toy_mocks], output, steps=4, stop_after=2, **some)
+    assert f"{n - n // 10} galaxies, {n // 10} are kept" in capsys.readouterr().err
+    # The same when it is resumed; another number is refused.
+    with pytest.raises(ValueError, match="other settings"):
+        train([toy_mocks], output, steps=4, **(some | {"validation": n // 10 + 1}))
+    assert train([toy_mocks], output, steps=4, **some) == output
+    assert load_weights(output)[1]["training"]["galaxies"] == n - n // 10
+    for number, message in ((n, "too few"), (0, "1 or more")):
+        with pytest.raises(ValueError, match=message):
+            train([toy_mocks], tmp_path / "x", steps=4, **(some | {"validation": number}))
 
 
 def test_training_can_start_from_weights(toy_mocks, tmp_path):

@@ -160,11 +160,15 @@ def fine_tune(
     }  # fmt: skip
     if "fine_tuning" in model.card:
         fine_tuning["before"] = model.card["fine_tuning"]
-    # The states and answers have moved: what was fitted to the old ones is not for the new.
-    kept = {k: v for k, v in model.card.items() if k not in (OUTSIDERS, CALIBRATIONS)}
-    card = {**kept, "fine_tuning": fine_tuning}
-    tensors = network.state_dict()
-    return Model(network, card, checksum(tensors), model.batch_size)
+    new = checksum(network.state_dict())
+    if new == model.checksum:
+        log.warning("nothing was better on the held-out galaxies: the weights are as they were")
+        stale = ()
+    else:
+        # States and answers have moved: what was fitted to the old ones is not for the new.
+        stale = (OUTSIDERS, CALIBRATIONS)
+    kept = {k: v for k, v in model.card.items() if k not in stale}
+    return Model(network, {**kept, "fine_tuning": fine_tuning}, new, model.batch_size)
 
 
 @dataclass(frozen=True)

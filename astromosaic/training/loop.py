@@ -7,6 +7,7 @@ checkpoint ends with the weights of an unbroken one.
 import json
 import math
 import os
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -49,6 +50,7 @@ _EMA_DECAY = 0.999
 # differ more than those of galaxies do: with one pattern in a step far more steps are needed.
 _PATTERNS = 8
 _VALIDATION_BATCHES, _VALIDATION_ROWS = 48, 256
+_MOST_VALIDATION = 4_000
 # How the tensors of the optimizers are called in a checkpoint.
 _OPTIMIZERS = ("muon", "adam")
 
@@ -106,7 +108,7 @@ class TrainingData:
 
 def train(
     mocks, output, steps=20_000, batch_size=256, learning_rate=1e-3, seed=0, device="cpu",
-    config=None, masking=None, noise=None, initial=None, checkpoint_every=1000, validation=4_000,
+    config=None, masking=None, noise=None, initial=None, checkpoint_every=1000, validation=None,
     limit=None, stop_after=None, progress=True,
 ):  # fmt: skip
     """Train a model and write its weights.
@@ -128,14 +130,15 @@ def train(
         Weights to start from, in place of random ones; the model card will tell of both trainings.
     checkpoint_every : int
         Steps between checkpoints and validations.
-    validation : int
-        Galaxies of the training set, of all files alike, kept for validation, never trained on.
+    validation : int, optional
+        Galaxies of the training set, of all files alike, kept for validation, never trained on;
+        by default a tenth of them, at most 4,000.
     limit : int, optional
         Only the first so many galaxies of each file.
     stop_after : int, optional
         Stop after this many steps of this call, at a checkpoint, to be resumed by another call.
     progress : bool
-        Show a progress bar.
+        Show a progress bar, and how many galaxies are trained on.
 
     Returns
     -------
@@ -162,11 +165,18 @@ def train(
         raise ValueError(
             "the galaxies have neither photometry nor known properties: there is nothing to ask"
         )
+    if validation is None:
+        validation = min(math.ceil(len(data) / 10), _MOST_VALIDATION)
+    if validation < 1:
+        raise ValueError("validation must be 1 or more: without any none can tell how good it is")
     n_train = len(data) - validation
     if batch_size < _PATTERNS:
         raise ValueError(f"batch_size must be {_PATTERNS} or more, one galaxy for each masking")
     if n_train < batch_size:
-        raise ValueError(f"{len(data)} galaxies are too few: {validation} are kept for validation")
+        raise ValueError(
+            f"{len(data)} galaxies are too few: {validation} are kept for validation, and a step "
+            f"takes {batch_size} of the others; give more, or choose a smaller batch_size"
+        )
     settings = {
         "mocks": data.provenance, "galaxies": n_train, "steps": steps,
         "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed,
@@ -190,6 +200,9 @@ def train(
     began, losses, validated = time.monotonic(), {}, None
     quiet = not (progress and processes.first)
     with tqdm(total=steps, initial=start, unit="step", disable=quiet) as bar:
+        if not quiet:
+            told = f"training on {n_train} galaxies, {validation} are kept for validation"
+            bar.write(told, file=sys.stderr)
         for step in range(start, end):
             for group in (g for o in optimizers for g in o.param_groups):
                 group["lr"] = learning_rate * _schedule(step, steps)
