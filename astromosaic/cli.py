@@ -800,7 +800,7 @@ def _add_finetune(commands):
         "--held-out",
         type=float,
         metavar="F",
-        help="fraction of the galaxies that decide when to stop (default: 0.2)",
+        help="fraction of the galaxies that decide when to stop (default: 0.2, at most 1000)",
     )
     _add_labelled(parser)
 

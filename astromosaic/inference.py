@@ -281,7 +281,7 @@ class Model:
         return flag | np.where(outside & (known > 0), 4, 0)
 
     def fine_tune(
-        self, data, labels="z_spec", columns=None, row_weights=None, held_out=0.2, seed=0,
+        self, data, labels="z_spec", columns=None, row_weights=None, held_out=None, seed=0,
         progress=False, spectrum=None, lookback_time=None, settings=None,
     ):  # fmt: skip
         """A new model, adapted to galaxies of which some properties are known for true.
@@ -303,9 +303,9 @@ class Model:
             Weight of each row, or the column of them: how many galaxies it stands for, where the
             labelled are not like those that the model will be used on. Rows of weight zero are as
             if they were not there.
-        held_out : float
+        held_out : float, optional
             Fraction of the labelled galaxies that are not learned from. They decide when to stop,
-            and that the new model is no worse than this one.
+            and that the new model is no worse than this one. By default a fifth, at most 1,000.
         seed : int
             Of the split and of all that is drawn.
         progress : bool

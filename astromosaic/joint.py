@@ -2,8 +2,13 @@
 
 A model gives the distribution of one thing at a time. Draws of several that belong together follow
 from the chain rule, p(a, b | given) = p(a | given) p(b | given, a): one is drawn, added to what is
-known, and the next is asked. The same holds within a vector: its elements are drawn from coarse to
+known, and the next is asked. The same holds within a history: its elements are drawn from coarse to
 fine, the middle one first, each level knowing all that came before.
+
+Light along wavelength, a spectrum or SPHEREx, has too many elements for that. It is drawn at one
+redshift (one that is drawn for it alone, if none is known), each element from its own distribution
+at that redshift, with ranks that are correlated over a stretch of wavelength, as the errors of
+predicted spectra are (a Gaussian copula with an exponential correlation).
 """
 
 from collections.abc import Mapping
@@ -164,8 +169,8 @@ class JointPosterior(Mapping):
         Notes
         -----
         A query costs as much as predicting for n times as many galaxies, the first one nothing
-        unless it is a vector; a vector costs that for each of its levels, 5 for a history and 11
-        for a spectrum.
+        unless it is a vector; a history costs that for each of its 5 levels, light along
+        wavelength twice.
         """
         from tqdm import tqdm
 

@@ -7,8 +7,8 @@ runs the commands of `TASKS` in the folder DATA. What they print goes to ``docs/
 tables of ``README.md`` are made anew from their JSON. To be run after new weights. DATA holds
 
 - ``survey_test.h5``, ``paper_test.h5`` and ``bpass_mocks.h5``, mocks made as docs/evaluation and
-  docs/paper tell, ``survey.h5`` and ``paper.h5`` as docs/training does, and ``colours.h5`` (`simulate
-  --packed --sample survey --seed 301 --n-train 30000`);
+  docs/paper tell, ``survey.h5`` and ``paper.h5`` as docs/training does, and ``colours.h5``
+  (`simulate --packed --sample survey --seed 301 --n-train 30000`);
 - ``vvds_deep_half.ecsv``, ``sdss_mgs_test.ecsv`` and ``sdss_mgs_train.ecsv``
   (``benchmarks/make_sdss_sample.py``), ``test_dc2_training_9816.hdf5`` and
   ``test_dc2_validation_9816.hdf5`` (of pz-rail-base), ``hsc_ratios_and_specz.hdf5`` (of

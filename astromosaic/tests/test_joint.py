@@ -83,6 +83,34 @@ def test_a_history_is_drawn_as_a_whole(model, galaxies):
     assert np.median(correlation) > 0.3
 
 
+def test_a_drawn_spectrum_belongs_to_its_redshift(model):
+    """Smooth but for lines, and where it is drawn first the redshift still has its own width."""
+    truths = load_truths(bundled_subset(), "test", 200)
+    bright = np.flatnonzero(truths["mag_i"] < 23)[:12]
+    truths = {k: v if k == "filters" else v[bright] for k, v in truths.items()}
+    galaxies = give(truths, ("LSST",), "survey")
+    joint = JointPosterior(model, galaxies, ["redshift", "spectrum"])
+    alone = np.log1p(joint["redshift"].sample(300))
+    first = np.log1p(joint.sample(20, order=["spectrum", "redshift"])["redshift"])
+    assert np.median(np.abs(first.mean(1) - alone.mean(1)) / alone.std(1)) < 0.5
+    assert 0.5 < np.median(first.std(1) / alone.std(1)) < 1.7
+    draws = joint.sample(20)
+
+    def roughness(spectrum):
+        return np.median(np.abs(np.diff(np.log(np.clip(spectrum, 1.0, None)), 2)))
+
+    assert roughness(draws["spectrum"].value) < 3 * roughness(truths["spectrum"])
+    # The redshift that a spectrum is drawn at can be read from it.
+    n, length = bright.size * 20, VECTORS["spectrum"].length
+    known = with_known(
+        galaxies[np.repeat(np.arange(bright.size), 20)], "spectrum",
+        draws["spectrum"].value.reshape(n, length),
+    )  # fmt: skip
+    read = model.posterior_of(known, ["redshift"])["redshift"].median()
+    z = draws["redshift"].ravel()
+    assert np.median(np.abs(read - z) / (1 + z)) < 0.03
+
+
 def test_histories_begin_after_the_big_bang_of_a_known_redshift(model, galaxies):
     joint = JointPosterior(model, galaxies[:4], ["redshift", "sfh", "mah"]).condition(redshift=2.0)
     draws = joint.sample(5)

@@ -36,6 +36,8 @@ log = logging.getLogger("astromosaic")
 
 # Fewer labels than this, and the held-out part says nothing.
 _FEWEST = 20
+# More held-out galaxies than this tell little more.
+_MOST_HELD_OUT = 1000
 # Held-out galaxies on which the other answers are compared, at the end and on the way.
 _MEASURED_ROWS, _QUICK_ROWS = 512, 128
 # Galaxies in one forward pass where there is nothing to learn.
@@ -102,7 +104,7 @@ class Settings:
 
 
 def fine_tune(
-    model, data, labels="z_spec", columns=None, row_weights=None, held_out=0.2, seed=0,
+    model, data, labels="z_spec", columns=None, row_weights=None, held_out=None, seed=0,
     progress=False, spectrum=None, lookback_time=None, settings=None,
 ):  # fmt: skip
     """Adapt a model to labelled galaxies; see `astromosaic.inference.Model.fine_tune`.
@@ -127,7 +129,7 @@ def fine_tune(
     from ..inference import Model
 
     settings = settings or Settings()
-    if not 0 < held_out < 1:
+    if held_out is not None and not 0 < held_out < 1:
         raise ValueError(f"held_out must be a fraction between 0 and 1, not {held_out}")
     sample = read_labels(data, labels, columns, row_weights, spectrum, lookback_time)
     n = len(sample.galaxies)
@@ -138,7 +140,8 @@ def fine_tune(
             + (f"; left out: {left_out}" if left_out else "")
         )
     order = np.random.default_rng([seed, 1]).permutation(n)
-    n_held_out = min(max(round(held_out * n), 5), n - 5)
+    n_held_out = min(0.2 * n, _MOST_HELD_OUT) if held_out is None else held_out * n
+    n_held_out = min(max(round(n_held_out), 5), n - 5)
     # In random order: the first of the held-out galaxies stand for all.
     train, test = order[n_held_out:], order[:n_held_out]
 
