@@ -37,7 +37,7 @@ _BLOCK = 8192
 # fluxes of the training are.
 _RELATIVE_ERROR = 1e-3
 # Length in ln(wavelength) over which the ranks of drawn light stay alike.
-_CORRELATION = 0.5
+_CORRELATION = 0.6
 
 
 class JointPosterior(Mapping):
