@@ -13,8 +13,8 @@ from .galaxies import MEASURED, MISSING
 
 __all__ = ["INCONSISTENT", "consistency", "without_band"]
 
-#: Galaxies are flagged below this probability, as one in two hundred good ones is (of training mocks
-#: in LSST): as many are flagged by `astromosaic.outsiders`, and both together are one in a hundred.
+#: Galaxies are flagged below this probability, as one in two hundred good ones is (of training
+#: mocks in LSST): as many are by `astromosaic.outsiders`, and both together are one in a hundred.
 INCONSISTENT = 0.015
 # Scatter between bands that errors do not tell, relative: in the middle of that of the training.
 _UNSTATED = 0.05

@@ -760,6 +760,11 @@ def _add_train(commands):
     )
     parser.add_argument("--steps", type=_whole, metavar="N", help="number of steps")
     parser.add_argument("--initial", metavar="WEIGHTS", help="weights to start from")
+    parser.add_argument(
+        "--only",
+        metavar="PART",
+        help="train this part of the network only, as 'redshifted_features'; all else stays",
+    )
     parser.add_argument("--learning-rate", type=float, metavar="R", help="peak learning rate")
     parser.add_argument("--batch-size", type=_whole, metavar="N", help="galaxies per step")
     parser.add_argument(
@@ -777,7 +782,7 @@ def _train(args):
     from .training.loop import train
 
     options = _given(
-        args, "steps", "batch_size", "device", "initial", "learning_rate", "validation"
+        args, "steps", "batch_size", "device", "initial", "learning_rate", "validation", "only"
     )
     train(args.mocks, args.output, seed=args.seed, progress=True, **options)
     print(f"written to {args.output}")

@@ -127,12 +127,17 @@ class Transformer(nn.Module):
             logits["redshift"] = logits["redshift"] + states.redshift_scores
         return logits
 
-    def vector_mixtures(self, states):
-        """`States` to log weights, means and log sigmas (n, length, components) by vector asked."""
+    def vector_mixtures(self, states, redshift=None):
+        """`States` to log weights, means and log sigmas (n, length, components) by vector asked.
+
+        Spectra have their features at the redshifts of the given logits (n, bins), by default
+        those of the states themselves.
+        """
         mixtures = {name: self.vector_heads[name](x) for name, x in states.vectors.items()}
         if "spectrum" in mixtures:
             # What is said of the spectrum does not teach the redshift.
-            redshift = torch.softmax(self.scalar_logits(states)["redshift"].detach(), dim=1)
+            redshift = self.scalar_logits(states)["redshift"] if redshift is None else redshift
+            redshift = torch.softmax(redshift.detach(), dim=1)
             log_weight, mean, log_sigma = mixtures["spectrum"]
             moved = self.redshifted_features(states.galaxy, redshift)
             mixtures["spectrum"] = log_weight, mean + moved[:, :, None], log_sigma
@@ -251,6 +256,9 @@ class RedshiftedFeatures(nn.Module):
         super().__init__()
         self.bins, self.pixels = PROPERTIES["redshift"].bins, VECTORS["spectrum"].length
         self.mix = nn.Linear(width, _FEATURES)
+        # All galaxies begin with the first feature.
+        with torch.no_grad():
+            self.mix.bias.copy_(torch.eye(_FEATURES)[0])
         self.features = nn.Parameter(torch.zeros(_FEATURES, self.pixels + self.bins - 1))
 
     def forward(self, galaxy, redshift):

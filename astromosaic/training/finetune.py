@@ -44,6 +44,8 @@ _MEASURED_ROWS, _QUICK_ROWS = 512, 128
 _BLOCK = 256
 # Relative width of the prior of temperatures: a few labels do not move them.
 _TEMPERATURE_PRIOR = 0.2
+# Relative error with which fluxes and vectors are compared.
+_RESOLUTION = 0.05
 # Draws by which the divergence of fluxes is estimated.
 _DRAWS = 4
 
@@ -500,7 +502,8 @@ class _Tuning:
         with torch.no_grad():
             old = _answers(self.parent, self.parent(tokens, queries, vectors))
         scalars = [p for p in PROPERTIES if keep_labelled or p not in self.truth]
-        return sum(_divergences(old, _answers(self.network, states), scalars, generator).values())
+        new = _answers(self.network, states, old[0]["redshift"])
+        return sum(_divergences(old, new, scalars, generator).values())
 
     def _simulated_batch(self, rows, rng):
         """Tokens and queries of simulated galaxies, and whether the labelled scalars are kept."""
@@ -573,10 +576,9 @@ class _Tuning:
         for first in range(0, len(rows), _BLOCK):
             part = rows[first : first + _BLOCK]
             tokens = self._observe(part)
-            old, new = (
-                _answers(net, net(tokens, queries, tuple(VECTORS)))
-                for net in (self.parent, network)
-            )
+            before, after = (net(tokens, queries, tuple(VECTORS)) for net in (self.parent, network))
+            old = _answers(self.parent, before)
+            new = _answers(network, after, old[0]["redshift"])
             for name, value in _divergences(old, new, scalars, generator).items():
                 sums[name] += float(value) * len(part) / len(rows)
                 (before, sigma), (after, _) = (_moments(name, answers) for answers in (old, new))
@@ -675,10 +677,14 @@ def _smoothed(prop, truth, width):
     return target / target.sum(dim=1, keepdim=True) * known[:, None]
 
 
-def _answers(network, states):
-    """Logits by scalar, and mixtures by what else was asked."""
+def _answers(network, states, redshift=None):
+    """Logits by scalar, and mixtures by what else was asked.
+
+    The lines of a spectrum go with its redshift. Who learns redshifts compares spectra at the same
+    ones: those of the logits given.
+    """
     mixtures = {"flux": network.flux_head(states.flux)} if states.flux.shape[1] else {}
-    return network.scalar_logits(states), mixtures | network.vector_mixtures(states)
+    return network.scalar_logits(states), mixtures | network.vector_mixtures(states, redshift)
 
 
 def _divergences(old, new, scalars, generator):
@@ -712,7 +718,12 @@ def _kl_of_logits(old, new):
 
 
 def _kl_of_mixtures(old, new, generator, draws):
-    """Mean over draws from the old ones of the difference of their log densities."""
+    """Mean over draws from the old ones of the difference of their log densities.
+
+    Both are seen with an error of `_RESOLUTION`: that a history is zero before the Big Bang is
+    known so well that the least of changes would count for more than all else.
+    """
+    old, new = _blurred(old), _blurred(new)
     log_weight, mean, log_sigma = old
     cumulative, total = log_weight.exp().cumsum(dim=-1), 0.0
     for _ in range(draws):
@@ -722,3 +733,8 @@ def _kl_of_mixtures(old, new, generator, draws):
         x = m + s.exp() * torch.randn(m.shape, generator=generator, device=m.device)
         total = total + (mixture_nll(new, x) - mixture_nll(old, x)).clamp(max=20.0).mean()
     return total / draws
+
+
+def _blurred(mixture):
+    log_weight, mean, log_sigma = mixture
+    return log_weight, mean, 0.5 * torch.log(torch.exp(2 * log_sigma) + _RESOLUTION**2)

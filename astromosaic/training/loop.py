@@ -109,7 +109,7 @@ class TrainingData:
 def train(
     mocks, output, steps=20_000, batch_size=256, learning_rate=1e-3, seed=0, device="cpu",
     config=None, masking=None, noise=None, initial=None, checkpoint_every=1000, validation=None,
-    limit=None, stop_after=None, progress=True,
+    limit=None, stop_after=None, progress=True, only=None,
 ):  # fmt: skip
     """Train a model and write its weights.
 
@@ -193,6 +193,10 @@ def train(
         settings |= {
             "model": config.to_dict(), "initial": start_checksum, "before": before["training"],
         }  # fmt: skip
+    if only is not None:
+        settings["only"] = only
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name.startswith(only))
     average = {k: v.detach().clone() for k, v in network.named_parameters()}
     optimizers = _optimizers(network, learning_rate)
     start = _resume(checkpoint, network, average, optimizers, settings, device)
@@ -212,7 +216,8 @@ def train(
             network.zero_grad()
             for share, rng in shares[processes.rank :: processes.number]:
                 loss, parts = _loss(network, data, share, masking, noise, rng)
-                (loss * (len(share) / len(rows))).backward()
+                if loss.requires_grad:  # which it does not if nothing trained was asked
+                    (loss * (len(share) / len(rows))).backward()
                 for name, value in parts.items():
                     losses.setdefault(name, []).append(value)
             processes.sum_gradients(network)
