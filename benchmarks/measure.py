@@ -6,9 +6,10 @@
 runs the commands of `TASKS` in the folder DATA. What they print goes to ``docs/measured``, and the
 tables of ``README.md`` are made anew from their JSON. To be run after new weights. DATA holds
 
-- ``survey_test.h5``, ``paper_test.h5`` and ``bpass_mocks.h5``, mocks made as docs/evaluation and
-  docs/paper tell, ``survey.h5`` and ``paper.h5`` as docs/training does, and ``colours.h5``
-  (`simulate --packed --sample survey --seed 301 --n-train 30000`);
+- ``survey_test.h5``, ``survey_large.h5``, ``paper_test.h5`` and ``bpass_mocks.h5``, mocks made as
+  docs/calibration, docs/evaluation and docs/paper tell, ``survey.h5`` and ``paper.h5`` as
+  docs/training does, and ``colours.h5`` (`simulate --packed --sample survey --seed 301 --n-train
+  30000`);
 - ``vvds_deep_half.ecsv``, ``sdss_mgs_test.ecsv`` and ``sdss_mgs_train.ecsv``
   (``benchmarks/make_sdss_sample.py``), ``test_dc2_training_9816.hdf5`` and
   ``test_dc2_validation_9816.hdf5`` (of pz-rail-base), ``hsc_ratios_and_specz.hdf5`` (of
@@ -44,11 +45,11 @@ TASKS = {
     },
     "paper": "evaluate paper --data paper_test.h5 --json {json} --figures {measured}/paper "
     "--mixture survey.h5 paper.h5",
-    "simulated": "evaluate simulated --data survey_test.h5 --json {json}",
-    "calibrated": f"evaluate simulated --data survey_test.h5 --json {{json}} {_CALIBRATED}",
-    "calibration": "evaluate calibration --data survey_test.h5 --figures {measured}/calibration "
+    "simulated": "evaluate simulated --data survey_large.h5 --json {json}",
+    "calibrated": f"evaluate simulated --data survey_large.h5 --json {{json}} {_CALIBRATED}",
+    "calibration": "evaluate calibration --data survey_large.h5 --figures {measured}/calibration "
     + _CALIBRATED,
-    "calibration_as_trained": "evaluate calibration --data survey_test.h5",
+    "calibration_as_trained": "evaluate calibration --data survey_large.h5",
     **{
         f"calibration_{name}": f"evaluate calibration --figures {{figures}} --data {file}"
         for name, file in _TABLES.items()

@@ -31,8 +31,8 @@ _CHANNELS, _KERNEL = 16, 9
 _TEMPLATES, _TEMPLATE_CHANNELS = 4, 8
 # Above the pixels of a spectrum and of a template together, with small prime factors.
 _FFT_LENGTH = 3072
-# Features at rest of which predicted spectra are made.
-_FEATURES = 8
+# Features at rest of which predicted spectra are made, and in how many parts of a pixel.
+_FEATURES, _PARTS = 8, 4
 # Templates learn so much faster than everything else: they are seen only where there are spectra.
 _PACE = 4.0
 
@@ -65,12 +65,15 @@ class States(NamedTuple):
         Those of the vectors asked.
     redshift_scores : Tensor (n, bins) or None
         What spectra say of the redshift; None where no galaxy has one.
+    known_redshift : Tensor (n,)
+        Redshifts that are known exactly, as fractions of the range; NaN where none is.
     """
 
     galaxy: torch.Tensor
     flux: torch.Tensor
     vectors: dict
     redshift_scores: torch.Tensor | None
+    known_redshift: torch.Tensor
 
 
 class Transformer(nn.Module):
@@ -118,7 +121,8 @@ class Transformer(nn.Module):
         patches = [VECTORS[name].n_patches for name in vectors]
         n_flux = states.shape[1] - 1 - sum(patches)
         galaxy, flux, *of_vectors = states.split([1, n_flux, *patches], dim=1)
-        return States(galaxy[:, 0], flux, dict(zip(vectors, of_vectors, strict=True)), scores)
+        of_vectors = dict(zip(vectors, of_vectors, strict=True))
+        return States(galaxy[:, 0], flux, of_vectors, scores, _known_redshift(tokens))
 
     def scalar_logits(self, states):
         """`States` to a dict of logits (n, bins) by property."""
@@ -130,8 +134,8 @@ class Transformer(nn.Module):
     def vector_mixtures(self, states, redshift=None):
         """`States` to log weights, means and log sigmas (n, length, components) by vector asked.
 
-        Spectra have their features at the redshifts of the given logits (n, bins), by default
-        those of the states themselves.
+        Spectra have their features at the redshift that is known, or else at those of the given
+        logits (n, bins), by default those of the states themselves.
         """
         mixtures = {name: self.vector_heads[name](x) for name, x in states.vectors.items()}
         if "spectrum" in mixtures:
@@ -139,7 +143,7 @@ class Transformer(nn.Module):
             redshift = self.scalar_logits(states)["redshift"] if redshift is None else redshift
             redshift = torch.softmax(redshift.detach(), dim=1)
             log_weight, mean, log_sigma = mixtures["spectrum"]
-            moved = self.redshifted_features(states.galaxy, redshift)
+            moved = self.redshifted_features(states.galaxy, redshift, states.known_redshift)
             mixtures["spectrum"] = log_weight, mean + moved[:, :, None], log_sigma
         return mixtures
 
@@ -184,6 +188,17 @@ class Transformer(nn.Module):
                 self.vector_query[name] + self.vector_query_brightness(brightness)[:, None]
             )
         return torch.cat(parts, dim=1)
+
+
+def _known_redshift(tokens):
+    """Redshifts that are known exactly, as fractions of their range; (n,), NaN where none is."""
+    known = tokens.reference.new_full(tokens.reference.shape, torch.nan)
+    for column in (tokens.scalar_index == list(PROPERTIES).index("redshift")).nonzero()[:, 0]:
+        features = tokens.scalar[:, column]
+        # The first features say of an error and of a limit, the next is the value itself.
+        exact = tokens.scalar_known[:, column] & (features[:, 1:3] == 0).all(dim=1)
+        known = torch.where(exact, features[:, 3].clamp(0.0, 1.0 - 1e-6), known)
+    return known
 
 
 class SpectrumEmbedding(nn.Module):
@@ -246,26 +261,37 @@ class RedshiftScores(nn.Module):
 class RedshiftedFeatures(nn.Module):
     """Lines and breaks of a predicted spectrum, where the redshift puts them.
 
-    Learned features at rest are laid on the same grid as the templates of `RedshiftScores`, mixed
-    by the state of the galaxy, and moved to the redshift: to all that it may have, each with its
+    Learned features at rest are laid on the grid of the templates of `RedshiftScores`, in parts of
+    a pixel, since a line is narrower than one. They are mixed by the state of the galaxy and moved
+    to the redshift: to the one that is known, or to all that it may have, each with its
     probability, which is a convolution. A known redshift gives sharp lines, an uncertain one
     blurred ones. They are added to the arcsinh of the flux: for a bright galaxy, factors.
     """
 
     def __init__(self, width):
         super().__init__()
-        self.bins, self.pixels = PROPERTIES["redshift"].bins, VECTORS["spectrum"].length
+        self.bins = PROPERTIES["redshift"].bins * _PARTS
+        self.pixels = VECTORS["spectrum"].length * _PARTS
         self.mix = nn.Linear(width, _FEATURES)
         # All galaxies begin with the first feature.
         with torch.no_grad():
             self.mix.bias.copy_(torch.eye(_FEATURES)[0])
         self.features = nn.Parameter(torch.zeros(_FEATURES, self.pixels + self.bins - 1))
 
-    def forward(self, galaxy, redshift):
-        """States (n, d) and probabilities of redshift bins (n, bins) to an addition (n, pixels)."""
+    def forward(self, galaxy, probability, known):
+        """What is added to spectra, (n, pixels).
+
+        Takes states (n, d), probabilities of redshift bins (n, bins), and the redshifts that are
+        known, (n,), as fractions of the range of the bins, NaN where none is.
+        """
+        sharp = functional.one_hot((known.nan_to_num() * self.bins).long(), self.bins)
+        spread = probability.repeat_interleave(_PARTS, dim=1) / _PARTS
+        redshift = torch.where(known.isnan()[:, None], spread, sharp.to(spread.dtype))
         at_rest = self.mix(galaxy) @ (_PACE * self.features)
-        moved = torch.fft.rfft(at_rest, _FFT_LENGTH) * torch.fft.rfft(redshift, _FFT_LENGTH)
-        return torch.fft.irfft(moved, _FFT_LENGTH)[:, self.bins - 1 :][:, : self.pixels]
+        length = _PARTS * _FFT_LENGTH
+        moved = torch.fft.rfft(at_rest, length) * torch.fft.rfft(redshift, length)
+        moved = torch.fft.irfft(moved, length)[:, self.bins - 1 :][:, : self.pixels]
+        return moved.unflatten(1, (-1, _PARTS)).mean(dim=2)
 
 
 def _embed_patches(name, width):

@@ -236,17 +236,25 @@ def test_heads_cover_the_catalogue_of_properties(model):
 
 
 def test_features_at_rest_move_with_the_redshift():
-    grid, z = VECTORS["spectrum"].length, PROPERTIES["redshift"]
+    z = PROPERTIES["redshift"]
     part = RedshiftedFeatures(4)
+    unknown = torch.full((1,), torch.nan)
     with torch.no_grad():
         part.mix.weight.zero_()
-        part.mix.bias.fill_(1.0)
-        part.features[0, z.bins - 1 + 100] = 1.0  # a line in pixel 100 at redshift 0
-        probability = torch.zeros(3, z.bins)
-        probability[0, 0] = probability[1, 300] = 1.0
-        probability[2, [10, 50]] = 0.5  # one redshift or another
-        moved = part(torch.zeros(3, 4), probability)
-    assert moved.shape == (3, grid)
-    assert moved.argmax(dim=1)[:2].tolist() == [100, 400]
-    assert abs(moved[2, 110] / moved[0, 100] - 0.5) < 1e-4
-    assert abs(moved[2, 150] - moved[2, 110]) < 1e-4
+        first = part.bins - 1 + 100 * 4  # a line in pixel 100 at redshift 0
+        part.features[0, first : first + 4] = 1.0
+
+        def moved(redshift, known=unknown):
+            probability = torch.zeros(1, z.bins)
+            probability[0, redshift] = 1.0 / len(redshift)
+            return part(torch.zeros(1, 4), probability, known)[0]
+
+        nearest = [int(moved([k]).argmax()) for k in (0, 300)]
+        either = moved([10, 50])
+        # Probabilities do not count where the redshift is known.
+        sharp = moved([10, 50], torch.tensor([300 / z.bins + 1e-6]))
+    assert either.shape == (VECTORS["spectrum"].length,)
+    assert nearest[1] - nearest[0] == 300
+    assert abs(either[nearest[0] + 10] / either[nearest[0] + 50] - 1) < 1e-3
+    assert int(sharp.argmax()) == 400
+    assert sharp[400] > 0.99 * sharp.sum()
