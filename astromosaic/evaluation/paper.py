@@ -432,16 +432,16 @@ def format_report(report):
     for noise in NOISES:
         lines += ["", f"Redshift by i magnitude, {noise}"]
         lines.append(
-            f"{'i':>10s}{'galaxies':>9s}{'NMAD LSST':>18s}{'LSST+SPHEREx':>18s}{'gain':>11s}"
-            f"{'RMSE LSST':>18s}{'LSST+SPHEREx':>18s}"
+            f"{'i':>10s}{'galaxies':>9s}{'NMAD LSST':>20s}{'LSST+SPHEREx':>20s}{'gain':>14s}"
+            f"{'RMSE LSST':>20s}{'LSST+SPHEREx':>20s}"
         )
         for line in report["by_magnitude"]:
             text = f"{line['mag_i'][0]:5.1f}-{line['mag_i'][1]:.1f}{line['galaxies']:9d}"
             for figure in ("nmad", "rmse"):
                 for name in _ADDED:
-                    text += f"{_with_error(line[name][noise][figure]):>18s}"
+                    text += f"{_with_error(line[name][noise][figure]):>20s}"
                 if figure == "nmad":
-                    text += f"{_with_error(line['gain'][noise][figure], 100):>10s}%"
+                    text += f"{_with_error(line['gain'][noise][figure], 100):>13s}%"
             lines.append(text)
     lines += ["", f"Redshift from spectra of {OPTICAL[0]} to {OPTICAL[1]} micron, R = 400"]
     lines.append(f"{'S/N per pixel':>14s}{'NMAD':>18s}{'MAE':>18s}{'RMSE':>18s}{'outliers':>10s}")
