@@ -626,7 +626,7 @@ def check_states(example, galaxies, reading):
         assert np.isfinite(m.value[m.state != MISSING]).all()
         assert np.all((m.error[m.state != MISSING] > 0) | np.isnan(m.error[m.state != MISSING]))
         value = numbers(table[column])
-        magnitude = re.search(r"mag(?!g)|AB|ST|Vega", record.unit) is not None and target != "dust_av"
+        magnitude = re.search(r"mag(?!g)|AB|ST|Vega", record.unit) and target != "dust_av"
         none = ~np.isfinite(value)
         if magnitude:
             none |= np.abs(value) >= 90
