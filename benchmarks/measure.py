@@ -114,7 +114,7 @@ def measure(name, data, folder):
     )  # fmt: skip
     print(f"{name}: {'done' if done.returncode == 0 else done.stderr[-2000:]}", flush=True)
     if done.returncode == 0:
-        (MEASURED / f"{name}.txt").write_text(done.stdout)
+        (MEASURED / f"{name}.txt").write_text(done.stdout.replace(f"{MEASURED}/", ""))
     return done.returncode == 0
 
 
