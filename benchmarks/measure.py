@@ -51,7 +51,8 @@ TASKS = {
     + _CALIBRATED,
     "calibration_as_trained": "evaluate calibration --data survey_large.h5",
     **{
-        f"calibration_{name}": f"evaluate calibration --figures {{figures}} --data {file}"
+        f"calibration_{name}": "evaluate calibration --figures {measured}/calibration_"
+        f"{name} --data {file}"
         for name, file in _TABLES.items()
     },
     "bpass": "evaluate simulated --data bpass_mocks.h5",
@@ -103,9 +104,7 @@ def main():
 
 def measure(name, data, folder):
     """Run one task; whether it went well."""
-    command = TASKS[name].format(
-        json=folder / f"{name}.json", figures=folder / name, measured=MEASURED
-    )
+    command = TASKS[name].format(json=folder / f"{name}.json", measured=MEASURED)
     script, _, rest = command.partition(" ")
     first = f"-m astromosaic {script}" if ".py" not in script else ROOT / "benchmarks" / script
     done = subprocess.run(

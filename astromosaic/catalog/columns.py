@@ -341,7 +341,7 @@ CONVENTIONS = (
     Convention("LSST", "LSST_obs_{b}", ("LSST_obs_{b}_err",), AB, _BPZ, kind="observed"),
     Convention("LSST", "mag_true_{b}_lsst", (), AB, _BPZ, kind="true"),
     Convention("Roman", "ROMAN_obs_{b}", ("ROMAN_obs_{b}_err",), AB, _BPZ, kind="observed"),
-    # The source catalogues of Roman's pipeline.
+    # The source catalogues of Roman's pipeline, not yet tried on one.
     Convention("Roman", "kron_{b}_flux", ("kron_{b}_flux_err",), "nJy", kind="Kron"),
     Convention("Roman", "segment_{b}_flux", ("segment_{b}_flux_err",), "nJy", kind="segment"),
     Convention("DECam", "DES_{b}_mag", ("DES_{b}_mag_err",), AB, _BPZ, kind="observed"),

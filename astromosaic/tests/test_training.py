@@ -244,6 +244,19 @@ def test_spectra_have_the_signal_to_noise_that_was_drawn():
     assert 4.0 < float((flux / error)[:, given].median()) < 12.0
 
 
+def test_one_part_alone(toy_mocks, tmp_path):
+    first = train([toy_mocks], tmp_path / "a.st", steps=2, **SMALL)
+    second = train(
+        [toy_mocks], tmp_path / "b.st", steps=8, initial=first, only="redshifted_features", **SMALL
+    )
+    before, after = (load_weights(path)[0].state_dict() for path in (first, second))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved
+    assert all(name.startswith("redshifted_features") for name in moved)
+    with pytest.raises(ValueError, match="no part 'lines' to train"):
+        train([toy_mocks], tmp_path / "c.st", steps=2, only="lines", **SMALL)
+
+
 def test_coarse_histories_are_what_reading_makes_of_wide_bins():
     rng = np.random.default_rng(0)
     truth = torch.as_tensor(rng.uniform(0.1, 10.0, (2000, 31)))

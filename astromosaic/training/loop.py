@@ -139,6 +139,9 @@ def train(
         Stop after this many steps of this call, at a checkpoint, to be resumed by another call.
     progress : bool
         Show a progress bar, and how many galaxies are trained on.
+    only : str, optional
+        The part of the network that is trained, such as ``"redshifted_features"``; all else stays
+        as it is.
 
     Returns
     -------
@@ -195,8 +198,11 @@ def train(
         }  # fmt: skip
     if only is not None:
         settings["only"] = only
-        for name, parameter in network.named_parameters():
-            parameter.requires_grad_(name.startswith(only))
+        parts = dict(network.named_children())
+        if only not in parts:
+            raise ValueError(f"there is no part {only!r} to train; there are {', '.join(parts)}")
+        network.requires_grad_(False)
+        parts[only].requires_grad_(True)
     average = {k: v.detach().clone() for k, v in network.named_parameters()}
     optimizers = _optimizers(network, learning_rate)
     start = _resume(checkpoint, network, average, optimizers, settings, device)
