@@ -2,8 +2,13 @@
 
 A model gives the distribution of one thing at a time. Draws of several that belong together follow
 from the chain rule, p(a, b | given) = p(a | given) p(b | given, a): one is drawn, added to what is
-known, and the next is asked. The same holds within a history: its elements are drawn from coarse to
-fine, the middle one first, each level knowing all that came before.
+known, and the next is asked. A model contradicts itself a little: p(a) p(b | a) and p(b) p(a | b) are
+not quite the same. So the joint distribution is the mean over orders in which scalars and fluxes
+come one after the other, each equally often in each place, vectors after them: it does not depend
+on the order in which they were asked.
+
+Within a history elements are drawn from coarse to fine, the middle one first, each level knowing
+all that came before.
 
 Light along wavelength, a spectrum or SPHEREx, has too many elements for that. It is drawn at one
 redshift (one that is drawn for it alone, if none is known), each element from its own distribution
@@ -149,8 +154,8 @@ class JointPosterior(Mapping):
             Number of draws for each galaxy.
         seed : int
         order : sequence of str, optional
-            Which queries are drawn, and in which order, which matters no more than the model
-            contradicts itself; by default all, as they were asked.
+            The one order in which to draw, of all queries or some of them; by default all are
+            drawn, in many orders.
         progress : bool
             Show a progress bar.
 
@@ -168,19 +173,19 @@ class JointPosterior(Mapping):
 
         Notes
         -----
-        A query costs as much as predicting for n times as many galaxies, the first one nothing
-        unless it is a vector; a history costs that for each of its 5 levels, light along
-        wavelength twice.
+        The same seed gives the same draws, however the queries were asked. A query costs as much
+        as predicting for n times as many galaxies, the first of each draw nothing unless it is a
+        vector; a history costs that for each of its 5 levels, light along wavelength twice.
         """
         from tqdm import tqdm
 
         self._refuse_if_calibrated()
-        order = list(self) if order is None else list(order)
+        orders = _orders(self) if order is None else [list(order)]
         if n < 1:
             raise ValueError(f"{n} draws cannot be made; ask for one or more")
-        if stray := set(order) - set(self):
+        if stray := set(orders[0]) - set(self):
             raise KeyError(f"{min(stray)!r} was not asked; there are {', '.join(self)}")
-        if len(set(order)) != len(order):
+        if len(set(orders[0])) != len(orders[0]):
             raise ValueError(f"order names a query twice: {', '.join(order)}")
         rng = np.random.default_rng(seed)
         parts = []
@@ -188,26 +193,37 @@ class JointPosterior(Mapping):
         starts = range(0, len(self._galaxies), step)
         for start in tqdm(starts, unit="block", disable=not progress):
             rows = np.arange(start, min(start + step, len(self._galaxies)))
-            parts.append(self._sample_rows(rows, n, order, rng))
-        draws = {query: np.concatenate([part[query] for part in parts]) for query in order}
+            parts.append(self._sample_rows(np.repeat(rows, n), orders, rng))
+        drawn = [query for query in self if query in orders[0]] if order is None else orders[0]
+        draws = {query: np.concatenate([part[query] for part in parts]) for query in drawn}
+        draws = {query: x.reshape(-1, n, *x.shape[1:]) for query, x in draws.items()}
         _leave_the_big_bang_alone(draws, self._galaxies.scalars.get("redshift"))
-        return {query: self[query]._with_unit(draws[query]) for query in order}
+        return {query: self[query]._with_unit(x) for query, x in draws.items()}
 
-    def _sample_rows(self, rows, n, order, rng):
-        """Draws for some of the galaxies, without units."""
-        galaxies = self._galaxies[np.repeat(rows, n)]
+    def _sample_rows(self, rows, orders, rng):
+        """One draw for each of the rows, in one of the orders, without units."""
+        turn = rng.permutation(len(rows)) % len(orders)
+        draws = {}
+        for k, order in enumerate(orders):
+            here = np.flatnonzero(turn == k)
+            for query, value in self._sample_in_order(rows[here], order, rng).items():
+                whole = draws.setdefault(query, np.empty((len(rows), *value.shape[1:])))
+                whole[here] = value
+        return draws
+
+    def _sample_in_order(self, rows, order, rng):
+        galaxies = self._galaxies[rows]
         draws = {}
         for k, query in enumerate(order):
             if query in VECTORS:
-                value = self._draw_vector(galaxies, query, rng)
+                draws[query] = self._draw_vector(galaxies, query, rng)
             elif k == 0:
-                value = self[query][rows]._draw(n, rng).reshape(-1)
+                draws[query] = self[query][rows]._draw(1, rng)[:, 0]
             else:
                 posterior = self._model.posterior_of(galaxies, [query])[query]
-                value = posterior._draw(1, rng)[:, 0]
-            draws[query] = value.reshape(len(rows), n, *value.shape[1:])
+                draws[query] = posterior._draw(1, rng)[:, 0]
             if k + 1 < len(order):
-                galaxies = with_known(galaxies, query, value)
+                galaxies = with_known(galaxies, query, draws[query])
         return draws
 
     def _draw_vector(self, galaxies, name, rng):
@@ -227,6 +243,20 @@ class JointPosterior(Mapping):
         at_redshift = with_known(galaxies, "redshift", posterior._draw(1, rng)[:, 0])
         posterior = self._model.posterior_of(at_redshift, [name])[name]
         return posterior._at_ranks(_ranks(name, len(galaxies), rng))
+
+
+def _orders(queries):
+    """The orders in which queries are drawn.
+
+    Scalars and fluxes take all turns of a circle, one way round and the other: each is as often in
+    each place, and before each other as after it. Vectors follow, since they say so much that the
+    draw of one, taken for the truth, would leave too little to the others.
+    """
+    circle = sorted(set(queries) - set(VECTORS))
+    vectors = [name for name in VECTORS if name in queries]
+    ways = (circle, circle[::-1])
+    turned = {tuple(way[k:] + way[:k]) for way in ways for k in range(max(len(circle), 1))}
+    return [[*way, *vectors] for way in sorted(turned)]
 
 
 def _ranks(name, n, rng):

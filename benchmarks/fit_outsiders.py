@@ -44,6 +44,8 @@ from astromosaic.training.noise import NoiseModel
 
 # Numbers of objects observed to learn from; galaxies are as many as stars and quasars together.
 N_STARS = 64_000
+# What is not detected cannot be told apart.
+NOISE = NoiseModel(undetected=0.0)
 # Units of the hidden layer.
 HIDDEN = 32
 STEPS, BATCH, LEARNING_RATE, DECAY = 8_000, 1_024, 3e-3, 0.03
@@ -128,7 +130,7 @@ def training_states(model, truths, spectra, filters, rng):
     )
     states, kinds = [], []
     for kind, (flux, magnitude) in enumerate(sources):
-        for galaxies, _, _ in observe_all(flux, filters, magnitude, NoiseModel(), rng):
+        for galaxies, _, _ in observe_all(flux, filters, magnitude, NOISE, rng):
             measured = (galaxies.photometry.state == MEASURED).sum(axis=1)
             galaxies = galaxies[measured >= FEWEST_BANDS]
             states.append(model.embed_of(galaxies))
@@ -167,7 +169,7 @@ def judged(model, classifier, flux, filters, magnitude, rng):
     """Probabilities, magnitudes and cameras of those with enough bands."""
     model.card[CARD_KEY] = classifier.to_card()
     found, magnitudes, cameras = [], [], []
-    for galaxies, rows, camera in observe_all(flux, filters, magnitude, NoiseModel(), rng):
+    for galaxies, rows, camera in observe_all(flux, filters, magnitude, NOISE, rng):
         probability = class_probabilities(model, galaxies)
         enough = np.isfinite(probability[:, 0])
         found.append(probability[enough])

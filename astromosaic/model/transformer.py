@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from ..properties import PROPERTIES, VECTORS
 from ..tokens import ELEMENT_FEATURES, FLUX_FEATURES, SCALAR_FEATURES, SHAPE_FEATURES
-from .heads import FluxHead, ScalarHeads, VectorHead
+from .heads import MIN_LOG_SIGMA, FluxHead, ScalarHeads, VectorHead
 
 __all__ = ["ModelConfig", "States", "Transformer"]
 
@@ -143,8 +143,9 @@ class Transformer(nn.Module):
             redshift = self.scalar_logits(states)["redshift"] if redshift is None else redshift
             redshift = torch.softmax(redshift.detach(), dim=1)
             log_weight, mean, log_sigma = mixtures["spectrum"]
-            moved = self.redshifted_features(states.galaxy, redshift, states.known_redshift)
-            mixtures["spectrum"] = log_weight, mean + moved[:, :, None], log_sigma
+            line, wider = self.redshifted_features(states.galaxy, redshift, states.known_redshift)
+            log_sigma = (log_sigma + wider[:, :, None]).clamp(min=MIN_LOG_SIGMA)
+            mixtures["spectrum"] = log_weight, mean + line[:, :, None], log_sigma
         return mixtures
 
     def _embed(self, tokens, brightness):
@@ -265,7 +266,9 @@ class RedshiftedFeatures(nn.Module):
     a pixel, since a line is narrower than one. They are mixed by the state of the galaxy and moved
     to the redshift: to the one that is known, or to all that it may have, each with its
     probability, which is a convolution. A known redshift gives sharp lines, an uncertain one
-    blurred ones. They are added to the arcsinh of the flux: for a bright galaxy, factors.
+    blurred ones. They are added to the arcsinh of the flux: for a bright galaxy, factors. How much
+    wider the distribution is where they are is learned beside them: lines vary more from galaxy to
+    galaxy than the continuum does.
     """
 
     def __init__(self, width):
@@ -277,9 +280,10 @@ class RedshiftedFeatures(nn.Module):
         with torch.no_grad():
             self.mix.bias.copy_(torch.eye(_FEATURES)[0])
         self.features = nn.Parameter(torch.zeros(_FEATURES, self.pixels + self.bins - 1))
+        self.spread = nn.Parameter(torch.zeros_like(self.features))
 
     def forward(self, galaxy, probability, known):
-        """What is added to spectra, (n, pixels).
+        """What is added to the means of spectra and to their log sigmas, each (n, pixels).
 
         Takes states (n, d), probabilities of redshift bins (n, bins), and the redshifts that are
         known, (n,), as fractions of the range of the bins, NaN where none is.
@@ -287,11 +291,12 @@ class RedshiftedFeatures(nn.Module):
         sharp = functional.one_hot((known.nan_to_num() * self.bins).long(), self.bins)
         spread = probability.repeat_interleave(_PARTS, dim=1) / _PARTS
         redshift = torch.where(known.isnan()[:, None], spread, sharp.to(spread.dtype))
-        at_rest = self.mix(galaxy) @ (_PACE * self.features)
         length = _PARTS * _FFT_LENGTH
+        mixed = self.mix(galaxy)
+        at_rest = torch.stack([mixed @ self.features, mixed @ self.spread]) * _PACE
         moved = torch.fft.rfft(at_rest, length) * torch.fft.rfft(redshift, length)
-        moved = torch.fft.irfft(moved, length)[:, self.bins - 1 :][:, : self.pixels]
-        return moved.unflatten(1, (-1, _PARTS)).mean(dim=2)
+        moved = torch.fft.irfft(moved, length)[:, :, self.bins - 1 :][:, :, : self.pixels]
+        return moved.unflatten(2, (-1, _PARTS)).mean(dim=3).unbind()
 
 
 def _embed_patches(name, width):

@@ -21,15 +21,20 @@ INGREDIENTS = {
     "grey_dust": "dust curves of all slopes between diffsky's and slightly greyer than Noll's",
     "metal_rich": "metallicities higher by 0.15 dex with a scatter of 0.2 dex",
     "few_young": "of the stars younger than 0.1 Gyr a uniform share made 0.1 to 1 Gyr old",
+    "some_grey_dust": "grey_dust in half of the galaxies",
+    "some_few_young": "few_young in a third of the galaxies",
 }
 #: Those with which the bundled weights are trained.
-RELEASE = ("weak_lines", "thin_dust")
+RELEASE = ("weak_lines", "thin_dust", "some_grey_dust", "some_few_young")
 
 # Mean and scatter in dex of nebular emission in terms of Cloudy's for an open nebula without dust:
 # dust within it and photons that leave it take their share (Inoue 2001, AJ 122, 1788).
 _LINES, _WEAK_LINES = (0.0, 0.2), (-0.4, 0.3)
 _THIN_DUST = {"thin_dust": (0.6, 1.0), "thinner_dust": (0.25, 1.0)}
 _GREY_DUST = (0.0, 1.2)
+# In which part of the galaxies there is grey dust, and few young stars.
+_GREY = {"grey_dust": 1.0, "some_grey_dust": 1 / 2}
+_FEW_YOUNG = {"few_young": 1.0, "some_few_young": 1 / 3}
 _METAL_RICH = (0.15, 0.2)
 # Ages in Gyr: which stars are too young, and the oldest that they are made.
 _YOUNG_GYR, _AGED_GYR = 0.1, 1.0
@@ -70,8 +75,9 @@ def with_ingredients(population, names, ssp, rng):
     for name, share in _THIN_DUST.items():
         if name in names:
             dust[:, :2] *= rng.uniform(*share, n)[:, None]
-    if "grey_dust" in names:
-        dust[:, 2] *= 1 - rng.uniform(*_GREY_DUST, n)
+    for name, part in _GREY.items():
+        if name in names:
+            dust[:, 2] *= 1 - rng.uniform(*_GREY_DUST, n) * (rng.random(n) < part)
     population = replace(population, dust=dust)
     if "no_template_error" in names:
         population = replace(population, template_error=np.ones_like(population.template_error))
@@ -79,9 +85,11 @@ def with_ingredients(population, names, ssp, rng):
         shift = rng.normal(*_METAL_RICH, n)
         weights = _with_metallicity(population.ssp_weights, ssp.log_z, shift)
         population = replace(population, ssp_weights=weights)
-    if "few_young" in names:
-        weights = _with_fewer_young(population.ssp_weights, ssp.log_age_gyr, rng.random(n))
-        population = replace(population, ssp_weights=weights)
+    for name, part in _FEW_YOUNG.items():
+        if name in names:
+            share = rng.random(n) * (rng.random(n) < part)
+            weights = _with_fewer_young(population.ssp_weights, ssp.log_age_gyr, share)
+            population = replace(population, ssp_weights=weights)
     return population
 
 

@@ -36,6 +36,7 @@ def test_each_changes_its_own_part_and_nothing_else(galaxies):
         "thin_dust": "dust", "thinner_dust": "dust", "grey_dust": "dust",
         "metal_rich": "ssp_weights", "few_young": "ssp_weights",
         "no_template_error": "template_error", "weak_lines": None,
+        "some_grey_dust": "dust", "some_few_young": "ssp_weights",
     }  # fmt: skip
     assert set(parts) == set(INGREDIENTS)
     for name, part in parts.items():
@@ -65,6 +66,23 @@ def test_young_stars_get_older_and_no_mass_is_lost(galaxies):
     # At a constant rate an age three times as high holds three times as much.
     more = (weights - before)[:, 2:5, 2:4].sum(axis=(0, 1))
     np.testing.assert_allclose(more[1] / more[0], 3.0, rtol=1e-3)
+
+
+def test_some_galaxies_are_changed_and_others_not(galaxies):
+    """As those of the whole ingredient are, in the part that is told."""
+
+    def changed(name):
+        after = with_ingredients(galaxies, (name,), GRID, np.random.default_rng(1))
+        dust = after.dust[:, 2] / galaxies.dust[:, 2]
+        young = after.ssp_weights[:, :, 0].sum(axis=1) / galaxies.ssp_weights[:, :, 0].sum(axis=1)
+        return dust if "dust" in name else young
+
+    for part, some, whole in (
+        (1 / 2, "some_grey_dust", "grey_dust"), (1 / 3, "some_few_young", "few_young"),
+    ):  # fmt: skip
+        some, whole = changed(some), changed(whole)
+        np.testing.assert_allclose(np.mean(some != 1), part, atol=0.04)
+        np.testing.assert_allclose(some[some != 1].mean(), whole.mean(), atol=0.03)
 
 
 def test_metals_rise_and_no_mass_is_lost(galaxies):

@@ -9,7 +9,7 @@ from astromosaic.cosmology import age_gyr
 from astromosaic.evaluation.inputs import give, load_truths
 from astromosaic.evaluation.paper import bundled_subset
 from astromosaic.galaxies import Galaxies, Measurement
-from astromosaic.joint import JointPosterior, _levels, with_known
+from astromosaic.joint import JointPosterior, _levels, _orders, with_known
 from astromosaic.properties import LOOKBACK_EDGES, VECTORS
 
 N, DRAWS = 30, 150
@@ -32,7 +32,7 @@ def log(draws, query):
 
 def test_the_order_of_drawing_matters_little(model, galaxies):
     joint = JointPosterior(model, galaxies, ["redshift", "stellar_mass"])
-    forward = joint.sample(DRAWS, seed=1)
+    forward = joint.sample(DRAWS, seed=1, order=["redshift", "stellar_mass"])
     backward = joint.sample(DRAWS, seed=2, order=["stellar_mass", "redshift"])
     noise = np.sqrt(2 / DRAWS)
     for query in joint:
@@ -52,6 +52,31 @@ def test_the_order_of_drawing_matters_little(model, galaxies):
     assert np.median(np.abs(correlations[0] - correlations[1])) < 0.2
     # A galaxy that is farther away must be more massive to be as bright.
     assert np.median(correlations[0]) > 0.2
+
+
+def test_draws_do_not_depend_on_how_queries_were_asked(model, galaxies):
+    queries = ["redshift", "stellar_mass", "sfr", "mah"]
+    draws, turned = (
+        JointPosterior(model, galaxies[:6], asked).sample(4, seed=5)
+        for asked in (queries, queries[::-1])
+    )
+    assert list(draws) == queries
+    assert list(turned) == queries[::-1]
+    for query in queries:
+        np.testing.assert_allclose(draws[query], turned[query], rtol=1e-4)
+
+
+def test_every_query_is_drawn_equally_often_in_each_place():
+    orders = _orders(["sfh", "redshift", "sfr", "halo_mass", "stellar_mass"])
+    assert all(order[-1] == "sfh" for order in orders)
+    scalars = [order[:-1] for order in orders]
+    assert len(scalars) == len({tuple(order) for order in scalars}) == 8
+    for a in scalars[0]:
+        assert np.bincount([order.index(a) for order in scalars]).tolist() == [2] * 4
+        for b in set(scalars[0]) - {a}:
+            assert sum(order.index(a) < order.index(b) for order in scalars) == 4
+    assert _orders(["spectrum"]) == [["spectrum"]]
+    assert _orders(["redshift"]) == [["redshift"]]
 
 
 def test_draws_belong_together(model, galaxies):

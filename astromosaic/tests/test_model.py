@@ -247,7 +247,7 @@ def test_features_at_rest_move_with_the_redshift():
         def moved(redshift, known=unknown):
             probability = torch.zeros(1, z.bins)
             probability[0, redshift] = 1.0 / len(redshift)
-            return part(torch.zeros(1, 4), probability, known)[0]
+            return part(torch.zeros(1, 4), probability, known)[0][0]
 
         nearest = [int(moved([k]).argmax()) for k in (0, 300)]
         either = moved([10, 50])

@@ -352,12 +352,33 @@ def test_noise_has_the_stated_size_where_nothing_is_unstated(sky):
     torch.testing.assert_close(pull, torch.ones(3), rtol=0.05, atol=0.0)
 
 
-def test_detected_galaxies_are_detected(sky):
+def test_detected_galaxies_are_detected_but_for_those_known_from_elsewhere(sky):
     flux, _ = sky
     sigma = torch.tensor([1e3, 2e3, 3e3])
-    model = NoiseModel(depth=(-3.0, 3.0), depth_scatter=0.0)
-    _, error, _ = observe(flux, sigma, model, "noisy", torch.Generator().manual_seed(0))
-    assert float((flux / error).amax(1).min()) > 0.9 * model.min_signal_to_noise
+
+    def best(undetected):
+        model = NoiseModel(depth=(-3.0, 3.0), depth_scatter=0.0, undetected=undetected)
+        _, error, _ = observe(flux, sigma, model, "noisy", torch.Generator().manual_seed(0))
+        return (flux / error).amax(1) / model.min_signal_to_noise
+
+    assert float(best(0.0).min()) > 0.9
+    # Half of those at the reference depth would not be detected at a depth uniform around it.
+    assert abs(float((best(1.0) < 0.9).float().mean()) - 0.75) < 0.1
+    assert abs(float((best(0.2) < 0.9).float().mean()) - 0.15) < 0.03
+
+
+def test_half_of_spherex_is_as_of_bright_galaxies():
+    """Whatever the flux, the signal to noise is spread over the range that was asked."""
+    flux, sigma = torch.full((4000, 102), 10.0), torch.full((102,), 1e4)
+    model = NoiseModel(spherex_depth=(0.0, 0.0), spherex_signal=(1.0, 10.0), depth_scatter=0.0)
+    generator = torch.Generator().manual_seed(0)
+    value, error, _ = observe(flux, sigma, model, "noisy", generator, spherex=True)
+    signal = 10.0 / error.median(1).values
+    bright = signal > 0.5
+    assert abs(float(bright.float().mean()) - 0.5) < 0.03
+    torch.testing.assert_close(signal[~bright], torch.full_like(signal[~bright], 1e-3), rtol=0.2, atol=0)
+    quantiles = torch.quantile(signal[bright].log10(), torch.tensor([0.25, 0.5, 0.75]))
+    torch.testing.assert_close(quantiles, torch.tensor([0.25, 0.5, 0.75]), rtol=0, atol=0.04)
 
 
 def test_limits_are_limits(sky):

@@ -391,7 +391,7 @@ def _observe_batch(data, rows, pattern, masking, noise, rng, generator):
         if name == "spherex":
             value, error, state = observe(
                 filled, data.sky_spherex, noise, "noisy" if kind == "limits" else kind,
-                generator, noise.spherex_depth,
+                generator, spherex=True,
             )  # fmt: skip
             seen = value, error, torch.where(given, state, MISSING).to(torch.int8)
         elif name == "spectrum":

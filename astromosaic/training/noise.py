@@ -77,6 +77,8 @@ class NoiseModel:
     min_signal_to_noise : float
         Galaxies fainter than this in every band of the survey would not be in its catalogue: they
         are observed more deeply.
+    undetected : float
+        Fraction of galaxies for which that does not hold: they are known from elsewhere.
     floor : tuple of float
         Stated relative error of bright sources, log-uniform per galaxy.
     unstated : tuple of float
@@ -90,6 +92,9 @@ class NoiseModel:
         normal scatter of 1.5 magnitudes, as where surveys of all depths are put together.
     spherex_depth : tuple of float
         Depth relative to SPHEREx's all-sky survey in magnitudes; deep fields are at about 2.
+    spherex_signal : tuple of float
+        Signal to noise in the median channel, log-uniform per galaxy, to which half of the galaxies
+        are observed in place of a depth: few are as bright as most of those that SPHEREx sees.
     spectrum : tuple of float
         Signal to noise of a spectrum in its median pixel of R = 400, log-uniform per galaxy.
     calibration : tuple of float
@@ -107,6 +112,7 @@ class NoiseModel:
     depth: tuple = (-5.5, 2.5)
     depth_scatter: float = 0.4
     min_signal_to_noise: float = 4.0
+    undetected: float = 0.15
     floor: tuple = (2e-3, 3e-2)
     unstated: tuple = (1e-2, 1e-1)
     underestimate: float = 0.3
@@ -115,6 +121,7 @@ class NoiseModel:
     limits: float = 0.2
     shallow: float = 0.4
     spherex_depth: tuple = (-0.5, 4.0)
+    spherex_signal: tuple = (0.3, 30.0)
     spectrum: tuple = (0.5, 100.0)
     calibration: tuple = (1e-2, 0.2)
     history: tuple = (1e-2, 0.7)
@@ -122,7 +129,7 @@ class NoiseModel:
     coarse: float = 0.25
 
 
-def observe(flux, sky, model, kind, generator, forced_depth=None):
+def observe(flux, sky, model, kind, generator, spherex=False):
     """Observe noiseless fluxes.
 
     Parameters
@@ -134,9 +141,9 @@ def observe(flux, sky, model, kind, generator, forced_depth=None):
     model : NoiseModel
     kind : {"noisy", "clean", "no_error", "limits"}
     generator : torch.Generator
-    forced_depth : tuple of float, optional
-        Range of depths in magnitudes, in place of the model's, for photometry forced at the places
-        of known galaxies, which need not be detected.
+    spherex : bool
+        Whether these are the channels of SPHEREx: photometry forced at the places of known
+        galaxies, which need not be detected.
 
     Returns
     -------
@@ -150,14 +157,20 @@ def observe(flux, sky, model, kind, generator, forced_depth=None):
         error = flux.abs() * log_uniform(1e-4, 2e-3) + sky * 1e-3
         return flux + error * normal(n, f), error, state
 
-    low, high = forced_depth or model.depth
-    u = torch.rand((n, 1), generator=generator, device=flux.device)
-    if forced_depth is None:
+    u, half = torch.rand((2, n, 1), generator=generator, device=flux.device)
+    if spherex:
+        low, high = model.spherex_depth
+        offset = low + u * (high - low)
+        typical = (flux / sky).median(dim=1, keepdim=True).values.clamp(min=1e-3)
+        deep_enough = 2.5 * torch.log10(log_uniform(*model.spherex_signal) / typical)
+        offset = torch.where(half < 0.5, deep_enough, offset)
+    else:
+        low, high = model.depth
         # The survey is at least so deep that the galaxy is detected in its best band.
         best = (flux / sky).amax(dim=1, keepdim=True).clamp(min=1e-3)
         needed = 2.5 * torch.log10(model.min_signal_to_noise / best)
-        low = torch.clamp(needed, low, high)
-    offset = low + u * (high - low)
+        low = torch.where(half < model.undetected, low, torch.clamp(needed, low, high))
+        offset = low + u * (high - low)
     noise = sky * 10 ** (-0.4 * (offset + model.depth_scatter * normal(n, f)))
     if kind == "limits":
         u = torch.rand((n, f), generator=generator, device=flux.device)
