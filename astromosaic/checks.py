@@ -1,7 +1,8 @@
-"""Whether the photometry of a galaxy agrees with itself.
+"""Whether the light of a galaxy agrees with itself.
 
-Each band is hidden in turn and predicted from everything else that is known. A measurement that is
-far outside of what the model expects is wrong, or the galaxy is unlike any that the model knows.
+Each band, and each part of a spectrum or of SPHEREx, is hidden in turn and predicted from all
+else that is known. A measurement that is far outside of what the model expects is wrong, or the
+galaxy is unlike any that the model knows.
 """
 
 from dataclasses import replace
@@ -9,7 +10,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import ndtr
 
+from .filters import filter_shapes, list_filters
 from .galaxies import MEASURED, MISSING
+from .properties import SPECTRUM_WAVELENGTH
 
 __all__ = ["INCONSISTENT", "consistency", "without_band"]
 
@@ -18,10 +21,15 @@ __all__ = ["INCONSISTENT", "consistency", "without_band"]
 INCONSISTENT = 0.015
 # Scatter between bands that errors do not tell, relative: in the middle of that of the training.
 _UNSTATED = 0.05
+# In how many parts vectors are judged, and how many elements measured with errors a part needs.
+_PARTS, _FEWEST = {"spherex": 6, "spectrum": 12}, 5
+# Ranks at which the distribution of the mean over a part is evaluated, and their weights.
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(16)
+_RANKS, _WEIGHTS = ndtr(_NODES), _WEIGHTS / np.sqrt(2 * np.pi)
 
 
 def consistency(model, galaxies, progress=False):
-    r"""How well each measured flux agrees with everything else that is known.
+    r"""How well each part of the light agrees with everything else that is known.
 
     Parameters
     ----------
@@ -32,32 +40,65 @@ def consistency(model, galaxies, progress=False):
 
     Returns
     -------
-    by_band : ndarray (n, filters)
+    names : tuple of str
+        The filters, and parts of vectors by their range of wavelength, such as
+        ``spherex 0.74-1.11 um``.
+    by_part : ndarray (n, parts)
         Two-sided probability of a measurement as far out as this; NaN where there is none.
     overall : ndarray (n,)
         The least of them times their number (Bonferroni), at most 1; NaN for galaxies with fewer
-        than three bands, of which none can be told to be wrong.
+        than three parts, of which none can be told to be wrong.
 
     Notes
     -----
     The measured flux is the true one of the model's posterior with a Gaussian error, which is the
-    stated error, in quadrature with five per cent of the flux for what errors do not tell. It
-    costs as much as one prediction for each band.
+    stated error, in quadrature with five per cent of the flux for what errors do not tell. Of a
+    part of a vector the mean flux is judged, weighted by the errors; that of the posterior is taken
+    with all elements at the same rank, as if they were entirely correlated. It costs as much as one
+    prediction for each part.
     """
     from tqdm import tqdm
 
-    measured = galaxies.photometry.state == MEASURED
-    by_band = np.full(measured.shape, np.nan)
+    parts = [(name, None, column) for column, name in enumerate(galaxies.filters)]
+    parts += [part for vector in _PARTS if vector in galaxies.vectors for part in _parts_of(vector)]
+    measured = np.zeros((len(galaxies), len(parts)), bool)
+    for k, (_, vector, index) in enumerate(parts):
+        measured[:, k] = (
+            galaxies.photometry.state[:, index] == MEASURED
+            if vector is None
+            else _can_be_judged(galaxies.vectors[vector], index).sum(axis=1) >= _FEWEST
+        )
+    by_part = np.full(measured.shape, np.nan)
     enough = measured.sum(axis=1) >= 3
-    for column in tqdm(range(measured.shape[1]), unit="band", disable=not progress):
-        rows = np.flatnonzero(measured[:, column] & enough)
-        if len(rows):
-            by_band[rows, column] = _of_band(model, galaxies[rows], column)
-    number = np.maximum(np.isfinite(by_band).sum(axis=1), 1)
+    for k, (_, vector, index) in enumerate(tqdm(parts, unit="part", disable=not progress)):
+        rows = np.flatnonzero(measured[:, k] & enough)
+        if len(rows) and vector is None:
+            by_part[rows, k] = _of_band(model, galaxies[rows], index)
+        elif len(rows):
+            by_part[rows, k] = _of_elements(model, galaxies[rows], vector, index)
+    number = np.maximum(np.isfinite(by_part).sum(axis=1), 1)
     overall = np.where(
-        enough, np.minimum(number * np.nanmin(by_band, axis=1, initial=1.0), 1.0), np.nan
+        enough, np.minimum(number * np.nanmin(by_part, axis=1, initial=1.0), 1.0), np.nan
     )
-    return by_band, overall
+    return tuple(name for name, _, _ in parts), by_part, overall
+
+
+def _parts_of(vector):
+    """Name, vector and indices of each part."""
+    if vector == "spectrum":
+        wavelength = SPECTRUM_WAVELENGTH
+    else:
+        wavelength = np.exp(filter_shapes(tuple(list_filters(vector)))[:, 0])
+    return [
+        (f"{vector} {wavelength[part[0]]:.2f}-{wavelength[part[-1]]:.2f} um", vector, part)
+        for part in np.array_split(np.arange(len(wavelength)), _PARTS[vector])
+    ]
+
+
+def _can_be_judged(measurement, index):
+    """Which of some elements are measured, with an error; bool (n, k)."""
+    known = measurement.state[:, index] == MEASURED
+    return known & (measurement.error[:, index] > 0)
 
 
 def _of_band(model, galaxies, column):
@@ -69,6 +110,31 @@ def _of_band(model, galaxies, column):
     error = np.nan_to_num(galaxies.photometry.error[:, column, None].astype(float))
     sigma = np.hypot(error, _UNSTATED * np.abs(flux)) + 1e-12
     below = np.sum(posterior.probability * ndtr((value - flux) / sigma), axis=1)
+    return 2 * np.minimum(below, 1 - below)
+
+
+def _of_elements(model, galaxies, vector, index):
+    """The two-sided probability of the mean flux of some elements."""
+    measured = galaxies.vectors[vector]
+    state = measured.state.copy()
+    state[:, index] = MISSING
+    hidden = {**galaxies.vectors, vector: replace(measured, state=state)}
+    asked = replace(galaxies, vectors=hidden)
+    posterior = model.posterior_of(asked, [vector])[vector].elements(index)
+    shape = len(galaxies), len(index)
+    flux = np.stack([posterior._at_ranks(np.full(shape, p)) for p in _RANKS])
+    good = _can_be_judged(measured, index)
+    value, error = (
+        np.where(good, x[:, index], 1.0).astype(float) for x in (measured.value, measured.error)
+    )
+    # Weights follow from what is expected: what is measured must not weigh itself.
+    middle = flux[len(flux) // 2]
+    weight = good / (error**2 + (_UNSTATED * middle) ** 2)
+    weight /= weight.sum(axis=1, keepdims=True)
+    expected = np.sum(weight * flux, axis=2)  # (ranks, n)
+    noise = np.sqrt(np.sum((weight * error) ** 2, axis=1))
+    sigma = np.hypot(noise, _UNSTATED * np.abs(expected)) + 1e-12
+    below = _WEIGHTS @ ndtr((np.sum(weight * value, axis=1) - expected) / sigma)
     return 2 * np.minimum(below, 1 - below)
 
 

@@ -82,10 +82,12 @@ class Model:
         lookback_time : Quantity or dict of str to Quantity, optional
             Time axis of the table's histories: edges or centres of their bins.
         check : bool
-            Also look for galaxies whose bands disagree (`astromosaic.checks`): they get bit 8 of
-            ``flag``, and the table the columns ``consistency`` and ``odd_band``. And for what is
-            no galaxy (`astromosaic.outsiders`): bits 16 and 32, columns ``p_star`` and
-            ``p_quasar``. Costs as much as one more prediction for each band, and another one.
+            Also look for galaxies whose bands, or parts of SPHEREx or a spectrum, disagree
+            (`astromosaic.checks`): they get bit 8 of ``flag``, and the table the columns
+            ``consistency`` and ``odd_band``. And for what is no galaxy (`astromosaic.outsiders`):
+            bits 16 and 32, columns ``p_star`` and ``p_quasar``. Costs as much as one more
+            prediction for each band, 6 for SPHEREx, 12 for a spectrum that covers all, and
+            another one.
         progress : bool
             Show a progress bar.
         calibration : str, optional
@@ -125,10 +127,10 @@ class Model:
         posteriors = JointPosterior(self, galaxies, names, progress, calibration)
         flags, checked, classes = self.flags(galaxies), None, None
         if check:
-            by_band, agreement = consistency(self, galaxies, progress)
+            parts, by_part, agreement = consistency(self, galaxies, progress)
             odd = agreement < INCONSISTENT
             flags |= np.where(odd, 8, 0)
-            checked = agreement, np.where(odd, _odd_band(galaxies.filters, by_band), "")
+            checked = agreement, np.where(odd, _oddest(parts, by_part), "")
             classes = class_probabilities(self, galaxies, progress)
             if OUTSIDERS not in self.card:
                 warnings.warn(
@@ -484,11 +486,11 @@ def _take(tokens, rows, device):
     )
 
 
-def _odd_band(filters, by_band):
-    """Names of the filters of least probability; (n,)."""
-    if not filters:
-        return np.full(len(by_band), "")
-    return np.array(filters)[np.argmin(np.where(np.isnan(by_band), 2.0, by_band), axis=1)]
+def _oddest(names, by_part):
+    """Names of the parts of least probability; (n,)."""
+    if not names:
+        return np.full(len(by_part), "")
+    return np.array(names)[np.argmin(np.where(np.isnan(by_part), 2.0, by_part), axis=1)]
 
 
 def _is_single(data):

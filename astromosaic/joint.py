@@ -2,10 +2,10 @@
 
 A model gives the distribution of one thing at a time. Draws of several that belong together follow
 from the chain rule, p(a, b | given) = p(a | given) p(b | given, a): one is drawn, added to what is
-known, and the next is asked. A model contradicts itself a little: p(a) p(b | a) and p(b) p(a | b) are
-not quite the same. So the joint distribution is the mean over orders in which scalars and fluxes
-come one after the other, each equally often in each place, vectors after them: it does not depend
-on the order in which they were asked.
+known, and the next is asked. A model contradicts itself a little: p(a) p(b | a) and p(b) p(a | b)
+are not quite the same. So the joint distribution is the mean over orders in which scalars and
+fluxes come one after the other, each equally often in each place, vectors after them: it does not
+depend on the order in which they were asked.
 
 Within a history elements are drawn from coarse to fine, the middle one first, each level knowing
 all that came before.

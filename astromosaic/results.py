@@ -265,7 +265,7 @@ def result_table(posteriors, flags, ids=None, meta=None, draws=None, checked=Non
     draws : dict of str to ndarray or Quantity, (n, k) or (n, k, length), optional
         Draws by query, for columns ``q_samples``.
     checked : tuple of ndarray of float (n,), ndarray of str (n,), optional
-        How well the bands agree, and the band that does not, for the columns ``consistency`` and
+        How well the light agrees, and what of it does not, for the columns ``consistency`` and
         ``odd_band``.
     classes : ndarray (n, 3), optional
         Probabilities of a galaxy, a star and a quasar, for the columns ``p_star`` and ``p_quasar``.
@@ -304,10 +304,10 @@ def result_table(posteriors, flags, ids=None, meta=None, draws=None, checked=Non
             _add(table, f"{query}_samples", draws[query], missing, about, ucd)
     if checked is not None:
         agreement, odd_band = checked
-        about = "Probability that bands disagree by as much as here, if nothing is wrong."
+        about = "Probability that light disagrees by as much as here, if nothing is wrong."
         _add(table, "consistency", agreement, ~np.isfinite(agreement), about, "stat.probability")
         table["odd_band"] = odd_band
-        table["odd_band"].info.description = "The band that disagrees most, where flag has bit 8."
+        table["odd_band"].info.description = "What disagrees most, where flag has bit 8."
         table["odd_band"].info.meta = {"ucd": "meta.note"}
     if classes is not None:
         for kind, probability in (("star", classes[:, 1]), ("quasar", classes[:, 2])):

@@ -6,8 +6,9 @@
 takes simulated galaxies in LSST's six bands with survey noise, brighter than i = 25.3, and counts
 flags: on good galaxies, and where one band is off, a zero point is wrong, a filter is mislabelled,
 or the source is a star (of the half of the library of Pickles that the classifier was not fitted
-to) or a quasar (a composite spectrum at several redshifts). With ``--photoz TABLE`` it also prints
-what leaving out the flagged does to real redshifts.
+to) or a quasar (a composite spectrum at several redshifts). The same galaxies are seen with SPHEREx
+beside LSST, and as optical spectra with a signal to noise of 5 in each pixel of R = 400. With
+``--photoz TABLE`` it also prints what leaving out the flagged does to real redshifts.
 """
 
 import argparse
@@ -20,12 +21,19 @@ from astromosaic.catalog import read_table
 from astromosaic.checks import INCONSISTENT, consistency
 from astromosaic.evaluation.inputs import give, load_truths
 from astromosaic.evaluation.metrics import bootstrap, point_metrics, redshift_deviation
-from astromosaic.evaluation.outsiders import composite_quasars, read_stars, stars
+from astromosaic.evaluation.outsiders import (
+    WAVELENGTH,
+    composite_quasars,
+    composite_spectrum,
+    read_stars,
+    stars,
+)
 from astromosaic.evaluation.paper import bundled_subset
 from astromosaic.evaluation.photoz import TRUTH_COLUMNS
-from astromosaic.galaxies import Galaxies, Measurement
+from astromosaic.galaxies import MEASURED, Galaxies, Measurement
 from astromosaic.io import read_catalog
 from astromosaic.outsiders import class_probabilities, outsider_flags
+from astromosaic.properties import SPECTRUM_WAVELENGTH
 from astromosaic.training.noise import LSST_10_YEAR
 
 # The composite covers all six bands at 0.9 to 2.8.
@@ -77,6 +85,28 @@ def main():
         flux = np.repeat(flux, len(galaxies), axis=0)
         quasar = observed(flux, galaxies.filters, brightness, rng)
         report(f"quasar at z = {z}", model, quasar, brightness)
+    with_spherex = give(truths, ("LSST", "SPHEREx"), "survey", args.seed)[bright]
+    report("LSST+SPHEREx (false alarms)", model, with_spherex, brightness)
+    for magnitudes in (0.5, 1.0):
+        name, part = "SPHEREx 1.1-1.6 um off", slice(17, 34)
+        off = shifted_part(with_spherex, "spherex", part, magnitudes)
+        report(f"{name} by {magnitudes:+g} mag", model, off, brightness)
+    report("SPHEREx of another galaxy", model, of_another(with_spherex, "spherex"), brightness)
+    with_spectra = give(truths, ("LSST", "optical spectrum"), "survey", args.seed)[bright]
+    report("LSST+spectra (false alarms)", model, with_spectra, brightness)
+    report("spectrum of another galaxy", model, of_another(with_spectra, "spectrum"), brightness)
+    optical = give(truths, ("optical spectrum",), "survey", args.seed)[bright]
+    report("spectra alone (false alarms)", model, optical, brightness)
+    for magnitudes in (0.5, 1.0):
+        off = shifted_part(optical, "spectrum", SPECTRUM_WAVELENGTH > 0.69, magnitudes)
+        report(f"spectra > 0.69 um off by {magnitudes:+g} mag", model, off, brightness)
+    if args.stars:
+        flux = as_spectra(WAVELENGTH, spectra[rng.integers(len(spectra), size=len(optical))])
+        report("spectra of stars", model, seen_as(optical, flux, rng), brightness)
+    if args.quasars:
+        rest, f_nu = composite_spectrum(args.quasars)
+        flux = np.repeat(as_spectra(rest * 2.5, f_nu[None]), len(optical), axis=0)
+        report("spectra of a quasar at z = 1.5", model, seen_as(optical, flux, rng), brightness)
     for path in args.photoz:
         redshifts(path, model, args.seed)
 
@@ -96,7 +126,7 @@ def report(name, model, galaxies, brightness):
 
 def flagged(model, galaxies):
     """Whether bands disagree, and whether it is a star or a quasar; bool (n,) each."""
-    disagree = consistency(model, galaxies)[1] < INCONSISTENT
+    disagree = consistency(model, galaxies)[2] < INCONSISTENT
     return disagree, outsider_flags(model, class_probabilities(model, galaxies)) > 0
 
 
@@ -104,6 +134,40 @@ def shifted(galaxies, band, magnitudes):
     value = galaxies.photometry.value.copy()
     value[:, galaxies.filters.index(f"lsst_{band}")] *= 10 ** (-0.4 * magnitudes)
     return replace(galaxies, photometry=replace(galaxies.photometry, value=value))
+
+
+def shifted_part(galaxies, vector, part, magnitudes):
+    value = galaxies.vectors[vector].value.copy()
+    value[:, part] *= 10 ** (-0.4 * magnitudes)
+    vectors = {**galaxies.vectors, vector: replace(galaxies.vectors[vector], value=value)}
+    return replace(galaxies, vectors=vectors)
+
+
+def of_another(galaxies, vector):
+    """Galaxies with a vector of the one that is next in brightness in i, as in a wrong match."""
+    order = np.argsort(galaxies.photometry.value[:, galaxies.filters.index("lsst_i")])
+    other = np.empty_like(order)
+    other[order] = np.roll(order, 1)
+    seen = galaxies.vectors[vector]
+    swapped = replace(
+        seen, value=seen.value[other], error=seen.error[other], state=seen.state[other]
+    )
+    return replace(galaxies, vectors={**galaxies.vectors, vector: swapped})
+
+
+def as_spectra(wavelength, f_nu):
+    """Spectra (n, w) at wavelengths in Angstrom on the model's grid."""
+    return np.stack([np.interp(1e4 * SPECTRUM_WAVELENGTH, wavelength, row) for row in f_nu])
+
+
+def seen_as(galaxies, flux, rng):
+    """Other spectra, on any scale, with the level and the signal to noise of those of galaxies."""
+    seen = galaxies.vectors["spectrum"]
+    known = seen.state[0] == MEASURED
+    level = np.median(flux[:, known], axis=1, keepdims=True)
+    flux = flux / level * 5 * seen.error  # constant along a spectrum
+    value = flux + seen.error * rng.normal(size=flux.shape)
+    return replace(galaxies, vectors={"spectrum": replace(seen, value=value)})
 
 
 def swapped(galaxies, a, b):

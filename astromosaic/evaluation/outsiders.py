@@ -19,6 +19,7 @@ __all__ = [
     "CAMERAS",
     "WAVELENGTH",
     "composite_quasars",
+    "composite_spectrum",
     "judged_filters",
     "observe_all",
     "observed",
@@ -208,17 +209,23 @@ def composite_quasars(path, filters, z):
     ndarray (n, filters)
         f_nu on any scale; NaN for filters that reach beyond the red end of the spectrum.
     """
-    text = Path(path).read_text().splitlines()
-    rows = [line.split() for line in text if line[:1].isdigit()]
-    rest, f_lambda = np.array(rows, float).T
+    rest, f_nu = composite_spectrum(path)
     out = []
     for redshift in np.asarray(z):
         observed = rest * (1 + redshift)
         blue = np.arange(800.0, observed[0] - 1.0, 5.0)
         wavelength = np.concatenate([blue, observed])
-        f_nu = np.concatenate([0.0 * blue, f_lambda * observed**2])
-        out.append(f_nu @ projection_matrix(filters, wavelength, on_partial="nan"))
+        flux = np.concatenate([0.0 * blue, f_nu])
+        out.append(flux @ projection_matrix(filters, wavelength, on_partial="nan"))
     return np.array(out)
+
+
+def composite_spectrum(path):
+    """Wavelengths at rest in Angstrom and f_nu on any scale, of text with f_lambda; two of (w,)."""
+    text = Path(path).read_text().splitlines()
+    rows = [line.split() for line in text if line[:1].isdigit()]
+    rest, f_lambda = np.array(rows, float).T
+    return rest, f_lambda * rest**2
 
 
 def observed(flux, filters, mag_i, noise, generator, kind="noisy"):

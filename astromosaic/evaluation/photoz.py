@@ -14,6 +14,9 @@ TRUTH_COLUMNS = ("z_spec", "zspec", "specz", "redshift_true", "redshift")
 #: Magnitude bins with fewer galaxies than this are left out.
 FEWEST = 50
 
+# Point estimates, methods of `astromosaic.posterior.Posterior`.
+_ESTIMATES = ("median", "mode", "best")
+
 LABELS = {
     "nmad": "NMAD",
     "bias": "bias",
@@ -55,9 +58,9 @@ def run(
     -------
     dict
         Numbers of rows, and figures of merit as ``{"value", "error"}``, the error by bootstrap
-        over galaxies: ``median`` and ``mode`` have those of the two point estimates, ``posterior``
-        those of the posteriors, ``by_magnitude`` those of the median in bins of magnitude.
-        Ready for JSON. `astromosaic.evaluation.metrics` has the definitions.
+        over galaxies: ``median``, ``mode`` and ``best`` have those of point estimates,
+        ``posterior`` those of the posteriors, ``by_magnitude`` those of the median in bins of
+        magnitude. Ready for JSON. `astromosaic.evaluation.metrics` has the definitions.
 
     Raises
     ------
@@ -89,7 +92,9 @@ def run(
         raise ValueError(f"no row has both a redshift in column {truth!r} and usable photometry")
 
     posterior, z = posterior[rows], redshift[rows]
-    deviation = metrics.redshift_deviation(posterior.median(), z)
+    deviations = {
+        kind: metrics.redshift_deviation(getattr(posterior, kind)(), z) for kind in _ESTIMATES
+    }
     return {
         "data": "a table" if is_table else str(data),
         "truth": truth,
@@ -104,17 +109,17 @@ def run(
         "flagged": int(np.count_nonzero(model.flags(galaxies)[rows])),
         "galaxies": int(rows.sum()),
         "seed": seed,
-        "median": _with_errors(metrics.point_metrics, deviation, seed=seed),
-        "mode": _with_errors(
-            metrics.point_metrics, metrics.redshift_deviation(posterior.mode(), z), seed=seed
-        ),
+        **{
+            kind: _with_errors(metrics.point_metrics, deviation, seed=seed)
+            for kind, deviation in deviations.items()
+        },
         "posterior": _with_errors(
             _posterior_metrics,
             metrics.cde_loss_terms(posterior.pdf(metrics.REDSHIFT_GRID), z),
             posterior.cdf(z),
             seed=seed,
         ),
-        "by_magnitude": _by_magnitude(galaxies[rows], deviation, seed),
+        "by_magnitude": _by_magnitude(galaxies[rows], deviations["median"], seed),
     }
 
 
@@ -136,11 +141,11 @@ def format_report(report):
         "",
         "d = (z_phot - z_spec) / (1 + z_spec); errors by bootstrap over galaxies",
         "",
-        f"{'':22s}{'median':>20s}{'mode':>20s}",
+        " " * 22 + "".join(f"{kind:>20s}" for kind in _ESTIMATES),
     ]
     for key in ("nmad", "bias", "outlier_fraction"):
-        lines.append(f"{LABELS[key]:22s}{_text(report['median'], key):>20s}")
-        lines[-1] += f"{_text(report['mode'], key):>20s}"
+        of_kinds = "".join(f"{_text(report[kind], key):>20s}" for kind in _ESTIMATES)
+        lines.append(f"{LABELS[key]:22s}{of_kinds}")
     lines.append("")
     for key in ("cde_loss", "pit_ks", "coverage_68"):
         lines.append(f"{LABELS[key]:22s}{_text(report['posterior'], key):>20s}")

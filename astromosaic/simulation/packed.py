@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ..filters import list_filters
-from ..properties import LOOKBACK_MIDDLES
+from ..properties import LOOKBACK_MIDDLES, VECTORS
 from .ingredients import check_ingredients, line_strength
 from .sample import FILTERS, draw_block
 from .sed import (
@@ -251,8 +251,12 @@ def load_packed(path, limit=None, device=None, batch_size=512):
         [*FILTERS, *list_filters("spherex")], device,
     )  # fmt: skip
     basis = [optics.tensor(shared[f"basis_{k}"]) for k in range(3)]
-    seen = []
-    for start in range(0, len(rows["redshift"]), batch_size):
+    n = len(rows["redshift"])
+    # Where results live from the start: kept among the large arrays of their batches they would
+    # hold the memory of those, too.
+    flux = np.empty((n, len(FILTERS) + len(list_filters("spherex"))), np.float32)
+    sed, dust_av = np.empty((n, VECTORS["spectrum"].length), np.float32), np.empty(n, np.float32)
+    for start in range(0, n, batch_size):
         part = {name: values[start : start + batch_size] for name, values in rows.items()}
         old, young, nebular = (
             optics.tensor(part[k]) @ basis[i] for i, k in enumerate(("old", "young", "nebular"))
@@ -261,13 +265,11 @@ def load_packed(path, limit=None, device=None, batch_size=512):
             part["redshift"], part["log_mass_formed"], part["dust"], part["template_error"],
             shared["template_nodes"],
         )  # fmt: skip
-        seen.append(
-            optics.observe(
-                old.clamp(min=0), (young + nebular).clamp(min=0),
-                optics.tensor(part["lyman_alpha"]), population,
-            )
+        here = slice(start, start + batch_size)
+        flux[here], sed[here], dust_av[here] = optics.observe(
+            old.clamp(min=0), (young + nebular).clamp(min=0),
+            optics.tensor(part["lyman_alpha"]), population,
         )  # fmt: skip
-    flux, sed, dust_av = (np.concatenate(x) for x in zip(*seen, strict=True))
     arrays = {k: rows[k] for k in ("sfh", "mah", *_SCALARS) if k not in _NOT_ASKED}
     arrays |= {
         "flux": flux[:, : len(FILTERS)], "spherex": flux[:, len(FILTERS) :], "sed": sed,

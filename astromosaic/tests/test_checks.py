@@ -36,7 +36,7 @@ def shifted(galaxies, band, magnitudes):
 
 
 def test_good_galaxies_are_left_alone(model, galaxies):
-    by_band, overall = consistency(model, galaxies)
+    _, by_band, overall = consistency(model, galaxies)
     assert by_band.shape == galaxies.photometry.value.shape
     assert np.mean(overall < INCONSISTENT) < 0.04
     # A probability: it must not pile up at zero.
@@ -44,7 +44,7 @@ def test_good_galaxies_are_left_alone(model, galaxies):
 
 
 def test_a_band_that_is_a_magnitude_off_is_found_and_named(model, galaxies):
-    by_band, overall = consistency(model, shifted(galaxies, "lsst_i", 1.0))
+    _, by_band, overall = consistency(model, shifted(galaxies, "lsst_i", 1.0))
     caught = overall < INCONSISTENT
     assert caught.mean() > 0.9
     worst = by_band[caught].argmin(axis=1)
@@ -58,7 +58,7 @@ def test_an_overall_shift_is_not_an_error(model, galaxies):
         galaxies, photometry=replace(photometry, value=0.6 * photometry.value,
                                      error=0.6 * photometry.error),
     )  # fmt: skip
-    assert np.mean(consistency(model, fainter)[1] < INCONSISTENT) < 0.06
+    assert np.mean(consistency(model, fainter)[2] < INCONSISTENT) < 0.06
 
 
 def test_what_is_not_measured_is_not_judged(model, galaxies):
@@ -67,14 +67,56 @@ def test_what_is_not_measured_is_not_judged(model, galaxies):
     state[0, 2:] = MISSING  # two bands: no telling which is wrong
     state[1, 3] = LIMIT
     few = replace(few, photometry=replace(few.photometry, state=state))
-    by_band, overall = consistency(model, few)
+    _, by_band, overall = consistency(model, few)
     assert np.isnan(overall[0])
     assert np.isnan(by_band[0]).all()
     assert np.isnan(by_band[1, 3])
     assert np.isfinite(by_band[2:]).all()
     nothing = Galaxies(2, few.filters, Measurement.missing(2, len(few.filters)))
-    assert np.isnan(consistency(model, nothing)[1]).all()
-    assert np.isnan(consistency(model, Galaxies(2))[1]).all()
+    assert np.isnan(consistency(model, nothing)[2]).all()
+    assert np.isnan(consistency(model, Galaxies(2))[2]).all()
+
+
+def test_parts_of_spherex_and_of_spectra_are_judged(model):
+    truths = load_truths(bundled_subset(), "test", 400)
+    bright = np.argsort(truths["mag_i"])[:60]
+    given = give(truths, ("LSST", "SPHEREx", "optical spectrum"), "survey")[bright]
+    names, by_part, overall = consistency(model, given)
+    assert names[:6] == given.filters
+    assert names[6].startswith("spherex 0.7")
+    assert [name.split()[0] for name in names[6:]] == ["spherex"] * 6 + ["spectrum"] * 12
+    assert np.isfinite(by_part[:, :12]).all()
+    # What the spectrograph does not cover is not judged.
+    assert np.isnan(by_part[:, -5:]).all()
+    assert np.mean(overall < INCONSISTENT) < 0.05
+    assert 0.3 < np.nanmedian(by_part) < 0.9
+
+    seen = given.vectors["spherex"]
+    off = seen.value.copy()
+    off[:, 17:34] *= 2.5
+    off = replace(given, vectors={**given.vectors, "spherex": replace(seen, value=off)})
+    names, by_part, overall = consistency(model, off)
+    caught = overall < INCONSISTENT
+    assert caught.mean() > 0.6
+    assert np.mean(np.nanargmin(by_part[caught], axis=1) == 7) > 0.6
+
+    seen = given.vectors["spectrum"]
+    another = replace(seen, value=seen.value[::-1], error=seen.error[::-1])
+    wrong = replace(given, vectors={**given.vectors, "spectrum": another})
+    assert np.mean(consistency(model, wrong)[2] < INCONSISTENT) > 0.4
+
+
+def test_elements_without_errors_are_not_judged(model):
+    given = give(load_truths(bundled_subset(), "test", 5), ("LSST", "SPHEREx"), "survey")
+    seen = given.vectors["spherex"]
+    error = seen.error.copy()
+    error[:, :17] = np.nan
+    error[:, 17:30] = np.nan  # four are left of the second part
+    given = replace(given, vectors={"spherex": replace(seen, error=error)})
+    _, by_part, overall = consistency(model, given)
+    assert np.isnan(by_part[:, 6:8]).all()
+    assert np.isfinite(by_part[:, 8:]).all()
+    assert np.isfinite(overall).all()
 
 
 def test_predict_flags_what_disagrees(model, galaxies):

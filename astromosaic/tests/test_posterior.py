@@ -103,6 +103,39 @@ def test_rows_without_an_answer():
     assert len(posterior[1:]) == 1
 
 
+def test_the_best_estimate_is_in_the_likelier_answer_and_not_between_two():
+    prop = PROPERTIES["redshift"]
+    x = np.linspace(prop.low, prop.high, prop.bins + 1)
+    x = (x[1:] + x[:-1]) / 2
+
+    def peaks(*parts):
+        return sum(w * np.exp(-0.5 * ((x - m) / s) ** 2) / s for w, m, s in parts)
+
+    probability = np.stack([
+        peaks((0.45, 0.3, 0.02), (0.1, 0.6, 0.2), (0.45, 0.9, 0.06)),
+        peaks((0.3, 0.3, 0.005), (0.7, 0.9, 0.05)),  # the lower has the highest density
+        peaks((1.0, 0.6, 0.1)), np.full(x.shape, np.nan),
+    ])  # fmt: skip
+    posterior = Posterior(prop, np.linspace(prop.low, prop.high, prop.bins + 1), probability)
+    best = np.log1p(posterior.best())
+    median, mode = np.log1p(posterior.median()), np.log1p(posterior.mode())
+    assert 0.45 < median[0] < 0.8
+    np.testing.assert_allclose(best[:3], [0.3, 0.9, 0.6], atol=0.03)
+    np.testing.assert_allclose(mode[1], 0.3, atol=0.01)
+    assert np.isnan(best[3])
+    # The loss is that of Tanaka et al. (2018), and no other value has less.
+    row = probability[0] / probability[0].sum()
+    loss = [np.sum(row * (1 - 1 / (1 + ((x - e) / 0.15) ** 2))) for e in x]
+    np.testing.assert_allclose(best[0], x[np.argmin(loss)], atol=1e-6)
+    # Bins of another kind, as those of calibrated posteriors, change nothing.
+    split = posterior[:1].remapped(np.array([0.0, 0.3, 1.0]), np.array([[0.0, 0.3, 1.0]]))
+    np.testing.assert_allclose(np.log1p(split.best()), best[:1], atol=2 * (x[1] - x[0]))
+    with pytest.raises(TypeError, match="take the median"):
+        Posterior.from_mixture(
+            FluxCoordinate("lsst_r"), np.array([[1.0]]), np.array([[6.0]]), np.array([[0.1]])
+        ).best()
+
+
 @pytest.fixture
 def histories():
     """Mixtures for the 31 bins of three galaxies, the last without an answer."""
