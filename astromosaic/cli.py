@@ -267,7 +267,7 @@ def _add_predict(commands):
     parser.add_argument(
         "--check",
         action="store_true",
-        help="also look for galaxies whose bands disagree with each other (bit 8 of the flag) and "
+        help="also look for galaxies whose light disagrees with itself (bit 8 of the flag) and "
         "for stars (16) and quasars (32)",
     )
     _add_calibration(parser)
