@@ -293,12 +293,10 @@ class RedshiftedFeatures(nn.Module):
         redshift = torch.where(known.isnan()[:, None], spread, sharp.to(spread.dtype))
         length = _PARTS * _FFT_LENGTH
         mixed, features = self.mix(galaxy), torch.stack([self.features, self.spread])
-        # Features are learned where the redshift is known. Elsewhere the likelihood would have
-        # none of them: nearly every pixel is without a line, wherever there is one.
-        sharp_only = torch.where(
-            known.isnan()[:, None], mixed @ features.detach(), mixed @ features
-        )
-        at_rest = _PACE * sharp_only
+        # They are learned where the redshift is known. Elsewhere the likelihood would have none of
+        # them: wherever there is a line, nearly all pixels in which it might be are without it.
+        unknown = known.isnan()[:, None]
+        at_rest = _PACE * torch.where(unknown, mixed @ features.detach(), mixed @ features)
         moved = torch.fft.rfft(at_rest, length) * torch.fft.rfft(redshift, length)
         moved = torch.fft.irfft(moved, length)[:, :, self.bins - 1 :][:, :, : self.pixels]
         return moved.unflatten(2, (-1, _PARTS)).mean(dim=3).unbind()

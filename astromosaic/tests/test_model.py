@@ -258,3 +258,18 @@ def test_features_at_rest_move_with_the_redshift():
     assert abs(either[nearest[0] + 10] / either[nearest[0] + 50] - 1) < 1e-3
     assert int(sharp.argmax()) == 400
     assert sharp[400] > 0.99 * sharp.sum()
+
+
+def test_features_are_learned_where_the_redshift_is_known():
+    part = RedshiftedFeatures(4)
+    with torch.no_grad():
+        part.features.normal_()
+    bins = PROPERTIES["redshift"].bins
+    probability = torch.full((1, bins), 1.0 / bins)
+    for known, learned in ((torch.nan, False), (0.3, True)):
+        part.zero_grad()
+        line, wider = part(torch.ones(1, 4), probability, torch.tensor([known]))
+        (line**2 + wider).sum().backward()
+        for parameter in (part.features, part.spread):
+            assert (parameter.grad is not None and bool(parameter.grad.any())) == learned
+        assert part.mix.weight.grad.any()
