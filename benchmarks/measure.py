@@ -7,7 +7,7 @@ runs the commands of `TASKS` in the folder DATA. What they print goes to ``docs/
 tables of ``README.md`` are made anew from their JSON. To be run after new weights. DATA holds
 
 - ``survey_test.h5``, ``survey_large.h5``, ``paper_test.h5`` and ``bpass_mocks.h5``, mocks made as
-  docs/calibration, docs/evaluation and docs/paper tell, ``survey.h5`` and ``paper.h5`` as
+  docs/calibration, docs/evaluation and docs/paper tell, ``survey_e.h5`` and ``paper_d.h5`` as
   docs/training does, and ``colours.h5`` (`simulate --packed --sample survey --seed 301 --n-train
   30000`);
 - ``vvds_deep_half.ecsv``, ``sdss_mgs_test.ecsv`` and ``sdss_mgs_train.ecsv``
@@ -44,7 +44,7 @@ TASKS = {
         for name, file in _TABLES.items()
     },
     "paper": "evaluate paper --data paper_test.h5 --json {json} --figures {measured}/paper "
-    "--mixture survey.h5 paper.h5",
+    "--mixture survey_e.h5 paper_d.h5",
     "simulated": "evaluate simulated --data survey_large.h5 --json {json}",
     "calibrated": f"evaluate simulated --data survey_large.h5 --json {{json}} {_CALIBRATED}",
     "calibration": "evaluate calibration --data survey_large.h5 --figures {measured}/calibration "
