@@ -10,22 +10,24 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import ndtr
 
-from .filters import filter_shapes, list_filters
+from .filters import vector_wavelength
 from .galaxies import MEASURED, MISSING
-from .properties import SPECTRUM_WAVELENGTH
 
 __all__ = ["INCONSISTENT", "consistency", "without_band"]
 
 #: Galaxies are flagged below this probability, as one in two hundred good ones is (of training
-#: mocks in LSST): as many are by `astromosaic.outsiders`, and both together are one in a hundred.
+#: mocks in LSST's bands; ``benchmarks/flags.py`` tells how many with SPHEREx and spectra): as many
+#: are by `astromosaic.outsiders`, and both together are one in a hundred.
 INCONSISTENT = 0.015
 # Scatter between bands that errors do not tell, relative: in the middle of that of the training.
 _UNSTATED = 0.05
 # In how many parts vectors are judged, and how many elements measured with errors a part needs.
 _PARTS, _FEWEST = {"spherex": 6, "spectrum": 12}, 5
 # Ranks at which the distribution of the mean over a part is evaluated, and their weights.
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(16)
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(17)
 _RANKS, _WEIGHTS = ndtr(_NODES), _WEIGHTS / np.sqrt(2 * np.pi)
+# Rows of vectors worked on at a time.
+_BLOCK = 1024
 
 
 def consistency(model, galaxies, progress=False):
@@ -75,7 +77,8 @@ def consistency(model, galaxies, progress=False):
         if len(rows) and vector is None:
             by_part[rows, k] = _of_band(model, galaxies[rows], index)
         elif len(rows):
-            by_part[rows, k] = _of_elements(model, galaxies[rows], vector, index)
+            for some in np.array_split(rows, -(-len(rows) // _BLOCK)):
+                by_part[some, k] = _of_elements(model, galaxies[some], vector, index)
     number = np.maximum(np.isfinite(by_part).sum(axis=1), 1)
     overall = np.where(
         enough, np.minimum(number * np.nanmin(by_part, axis=1, initial=1.0), 1.0), np.nan
@@ -85,10 +88,7 @@ def consistency(model, galaxies, progress=False):
 
 def _parts_of(vector):
     """Name, vector and indices of each part."""
-    if vector == "spectrum":
-        wavelength = SPECTRUM_WAVELENGTH
-    else:
-        wavelength = np.exp(filter_shapes(tuple(list_filters(vector)))[:, 0])
+    wavelength = vector_wavelength(vector)
     return [
         (f"{vector} {wavelength[part[0]]:.2f}-{wavelength[part[-1]]:.2f} um", vector, part)
         for part in np.array_split(np.arange(len(wavelength)), _PARTS[vector])
@@ -121,15 +121,14 @@ def _of_elements(model, galaxies, vector, index):
     hidden = {**galaxies.vectors, vector: replace(measured, state=state)}
     asked = replace(galaxies, vectors=hidden)
     posterior = model.posterior_of(asked, [vector])[vector].elements(index)
-    shape = len(galaxies), len(index)
-    flux = np.stack([posterior._at_ranks(np.full(shape, p)) for p in _RANKS])
+    flux = np.moveaxis(posterior.quantile(_RANKS).value, -1, 0)
     good = _can_be_judged(measured, index)
     value, error = (
         np.where(good, x[:, index], 1.0).astype(float) for x in (measured.value, measured.error)
     )
     # Weights follow from what is expected: what is measured must not weigh itself.
-    middle = flux[len(flux) // 2]
-    weight = good / (error**2 + (_UNSTATED * middle) ** 2)
+    median = flux[len(flux) // 2]
+    weight = good / (error**2 + (_UNSTATED * median) ** 2)
     weight /= weight.sum(axis=1, keepdims=True)
     expected = np.sum(weight * flux, axis=2)  # (ranks, n)
     noise = np.sqrt(np.sum((weight * error) ** 2, axis=1))

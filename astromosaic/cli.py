@@ -692,8 +692,8 @@ def _add_simulate(commands):
         "--ingredients",
         nargs="*",
         metavar="NAME",
-        help="changes to diffsky's galaxies: weak_lines, thin_dust, no_template_error, grey_dust, "
-        "metal_rich (default: the first two)",
+        help="changes to diffsky's galaxies, by name; one that is not known shows all (default: "
+        "weak_lines, thin_dust, some_grey_dust and some_few_young)",
     )
     parser.add_argument(
         "--packed",

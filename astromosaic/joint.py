@@ -23,14 +23,13 @@ import numpy as np
 from scipy.special import ndtr
 
 from .cosmology import age_gyr
-from .filters import filter_shapes, list_filters
+from .filters import vector_wavelength
 from .galaxies import MEASURED, Galaxies, Measurement
 from .properties import (
     FLUX_SCALE,
     LOOKBACK_EDGES,
     LOOKBACK_MIDDLES,
     PROPERTIES,
-    SPECTRUM_WAVELENGTH,
     VECTORS,
 )
 
@@ -186,7 +185,7 @@ class JointPosterior(Mapping):
         if stray := set(orders[0]) - set(self):
             raise KeyError(f"{min(stray)!r} was not asked; there are {', '.join(self)}")
         if len(set(orders[0])) != len(orders[0]):
-            raise ValueError(f"order names a query twice: {', '.join(order)}")
+            raise ValueError(f"order names a query twice: {', '.join(orders[0])}")
         rng = np.random.default_rng(seed)
         parts = []
         step = max(_BLOCK // n, 1)
@@ -194,7 +193,7 @@ class JointPosterior(Mapping):
         for start in tqdm(starts, unit="block", disable=not progress):
             rows = np.arange(start, min(start + step, len(self._galaxies)))
             parts.append(self._sample_rows(np.repeat(rows, n), orders, rng))
-        drawn = [query for query in self if query in orders[0]] if order is None else orders[0]
+        drawn = list(self) if order is None else orders[0]
         draws = {query: np.concatenate([part[query] for part in parts]) for query in drawn}
         draws = {query: x.reshape(-1, n, *x.shape[1:]) for query, x in draws.items()}
         _leave_the_big_bang_alone(draws, self._galaxies.scalars.get("redshift"))
@@ -202,10 +201,11 @@ class JointPosterior(Mapping):
 
     def _sample_rows(self, rows, orders, rng):
         """One draw for each of the rows, in one of the orders, without units."""
-        turn = rng.permutation(len(rows)) % len(orders)
+        # Orders take turns, in a random order of their own: none is preferred where rows are few.
+        turn = rng.permutation(len(orders))[rng.permutation(len(rows)) % len(orders)]
         draws = {}
-        for k, order in enumerate(orders):
-            here = np.flatnonzero(turn == k)
+        for k in np.unique(turn):
+            order, here = orders[k], np.flatnonzero(turn == k)
             for query, value in self._sample_in_order(rows[here], order, rng).items():
                 whole = draws.setdefault(query, np.empty((len(rows), *value.shape[1:])))
                 whole[here] = value
@@ -261,10 +261,7 @@ def _orders(queries):
 
 def _ranks(name, n, rng):
     """Cumulative probabilities (n, length), correlated along wavelength."""
-    if name == "spectrum":
-        wavelength = SPECTRUM_WAVELENGTH
-    else:
-        wavelength = np.exp(filter_shapes(tuple(list_filters(name)))[:, 0].astype(float))
+    wavelength = vector_wavelength(name)
     kept = np.exp(-np.abs(np.diff(np.log(wavelength))) / _CORRELATION)
     steps = rng.normal(size=(len(wavelength), n))
     for k, part in enumerate(kept):

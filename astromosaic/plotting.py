@@ -436,10 +436,9 @@ def _drawable(name, measurement):
     if name == "spectrum":
         wavelength, label, group = SPECTRUM_WAVELENGTH, "given spectrum", len(SPECTRUM_WAVELENGTH)
     else:
-        from .filters import filter_shapes, list_filters
+        from .filters import vector_wavelength
 
-        wavelength = np.exp(filter_shapes(list_filters("spherex"))[:, 0].astype(float))
-        label, group = "SPHEREx", _MEANS[name]
+        wavelength, label, group = vector_wavelength(name), "SPHEREx", _MEANS[name]
     known = measurement.state[0] != MISSING
     value, error = (
         np.where(known, x[0], np.nan).astype(float) for x in (measurement.value, measurement.error)

@@ -277,22 +277,28 @@ class Posterior(_Answer):
         ----------
         width : float
             From where an estimate is far off, in the internal coordinate: for redshifts
-            ln(1+z), nearly dz/(1+z), for masses and rates dex.
+            ln(1+z), nearly dz/(1+z), for which the default is meant; for ``dust_av`` magnitudes,
+            for all others dex.
 
         Raises
         ------
         TypeError
             If this is a flux or a magnitude.
+        ValueError
+            If the width is not positive.
 
         Notes
         -----
         It minimises the expected loss 1 - 1 / (1 + (error / width)^2) (Tanaka et al. 2018, PASJ
         70, S9, equations 13 and 14). Where two answers are possible it takes the likelier one,
-        while the median can fall between them; where there is one it is near the mode.
+        while the median can fall between them; where there is one, narrower than the width, it is
+        near the mean of the internal coordinate.
         """
         prop = self.coordinate
         if not isinstance(prop, Property):
             raise TypeError(f"{self.name} has no best estimate, scalars have; take the median")
+        if not width > 0:
+            raise ValueError(f"width={width}: give one above zero")
         edges = np.linspace(prop.low, prop.high, prop.bins + 1)
         x = (edges[1:] + edges[:-1]) / 2
         near = 1 / (1 + ((x - x[:, None]) / width) ** 2)

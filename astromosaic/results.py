@@ -363,13 +363,9 @@ def axis_meta(vector):
     """
     if vector in ("sfh", "mah"):
         return {"lookback_time_edges": LOOKBACK_EDGES.tolist(), "lookback_time_unit": "Gyr"}
-    if vector == "spectrum":
-        wavelength = SPECTRUM_WAVELENGTH
-    else:
-        from .filters import filter_shapes, list_filters
+    from .filters import vector_wavelength
 
-        wavelength = np.exp(filter_shapes(list_filters(vector))[:, 0].astype(float))
-    return {"wavelength": wavelength.tolist(), "wavelength_unit": "um"}
+    return {"wavelength": vector_wavelength(vector).tolist(), "wavelength_unit": "um"}
 
 
 def result_spectrum(posterior, meta=None, single=False):

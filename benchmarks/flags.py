@@ -88,9 +88,8 @@ def main():
     with_spherex = give(truths, ("LSST", "SPHEREx"), "survey", args.seed)[bright]
     report("LSST+SPHEREx (false alarms)", model, with_spherex, brightness)
     for magnitudes in (0.5, 1.0):
-        name, part = "SPHEREx 1.1-1.6 um off", slice(17, 34)
-        off = shifted_part(with_spherex, "spherex", part, magnitudes)
-        report(f"{name} by {magnitudes:+g} mag", model, off, brightness)
+        off = shifted_part(with_spherex, "spherex", slice(17, 34), magnitudes)
+        report(f"SPHEREx 1.1-1.6 um off by {magnitudes:+g} mag", model, off, brightness)
     report("SPHEREx of another galaxy", model, of_another(with_spherex, "spherex"), brightness)
     with_spectra = give(truths, ("LSST", "optical spectrum"), "survey", args.seed)[bright]
     report("LSST+spectra (false alarms)", model, with_spectra, brightness)
@@ -125,7 +124,7 @@ def report(name, model, galaxies, brightness):
 
 
 def flagged(model, galaxies):
-    """Whether bands disagree, and whether it is a star or a quasar; bool (n,) each."""
+    """Whether light disagrees, and whether it is a star or a quasar; bool (n,) each."""
     disagree = consistency(model, galaxies)[2] < INCONSISTENT
     return disagree, outsider_flags(model, class_probabilities(model, galaxies)) > 0
 
@@ -164,8 +163,8 @@ def seen_as(galaxies, flux, rng):
     """Other spectra, on any scale, with the level and the signal to noise of those of galaxies."""
     seen = galaxies.vectors["spectrum"]
     known = seen.state[0] == MEASURED
-    level = np.median(flux[:, known], axis=1, keepdims=True)
-    flux = flux / level * 5 * seen.error  # constant along a spectrum
+    as_bright, level = (np.median(x[:, known], axis=1, keepdims=True) for x in (seen.value, flux))
+    flux = flux / level * as_bright
     value = flux + seen.error * rng.normal(size=flux.shape)
     return replace(galaxies, vectors={"spectrum": replace(seen, value=value)})
 

@@ -1,6 +1,6 @@
 """What the hierarchy of the masking buys: two small models, alike but for the scheme.
 
-    python benchmarks/masking_ablation.py paper.h5 --json ablation.json
+    python benchmarks/masking_ablation.py paper_test.h5 --json ablation.json
 
 trains a small network twice on the same galaxies, in the same order and with the same kinds of
 noise: once with the hierarchical scheme, once hiding single elements at random. Vectors are asked

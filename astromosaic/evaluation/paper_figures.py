@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from ..cosmology import age_gyr
+from ..filters import vector_wavelength
 from ..galaxies import MISSING
-from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, SPECTRUM_WAVELENGTH, VECTORS
+from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, VECTORS
 
 __all__ = ["draw"]
 
@@ -138,7 +139,7 @@ def _vectors(figure, report, details, test):
         median, low, high = (x.value[0] for x in (posterior.median(), low, high))
         truth = test[vector][row]
         if VECTORS[vector].is_flux:
-            x = SPECTRUM_WAVELENGTH if vector == "spectrum" else _channels()
+            x = vector_wavelength(vector)
             scale, style = 1e-3, {}
             axes.set(xlabel="observed wavelength (micron)", ylabel="flux density (µJy)")
             axes.set_xscale("log")
@@ -214,9 +215,3 @@ def _spectroscopic(figure, report, details, test):
     axes.set_xticks(x, [f"{v:g}" for v in x])
     axes.minorticks_off()
     axes.legend()
-
-
-def _channels():
-    from ..filters import filter_shapes, list_filters
-
-    return np.exp(filter_shapes(tuple(list_filters("spherex")))[:, 0])

@@ -13,6 +13,7 @@ from .core import (
     load_filter,
     load_filters,
     register_filter,
+    vector_wavelength,
     within_range,
 )
 from .names import canonical_name, list_filters, list_sets
@@ -33,5 +34,6 @@ __all__ = [
     "synthetic_flux",
     "synthetic_photometry",
     "to_ab_magnitude",
+    "vector_wavelength",
     "within_range",
 ]

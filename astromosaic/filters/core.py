@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..properties import WAVELENGTH_RANGE
+from ..properties import SPECTRUM_WAVELENGTH, WAVELENGTH_RANGE
 from .curves import checked_curve, curve_of_file, curve_of_object, digest, read_curve
 from .names import (
     REGISTERED,
@@ -426,6 +426,19 @@ def filter_shapes(filters):
     """
     rows = [curve.ln_shape for curve in load_filters(filters)]
     return np.array(rows, dtype=np.float32).reshape(len(rows), 4)
+
+
+def vector_wavelength(name):
+    """Wavelengths in micron of the elements of a vector of light, ``"spectrum"`` or ``"spherex"``.
+
+    Returns
+    -------
+    ndarray (length,)
+        Of SPHEREx the pivot wavelengths of its channels.
+    """
+    if name == "spectrum":
+        return SPECTRUM_WAVELENGTH
+    return np.exp(filter_shapes(list_filters(name))[:, 0].astype(float))
 
 
 def within_range(what):

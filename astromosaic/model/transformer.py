@@ -267,8 +267,12 @@ class RedshiftedFeatures(nn.Module):
     to the redshift: to the one that is known, or to all that it may have, each with its
     probability, which is a convolution. A known redshift gives sharp lines, an uncertain one
     blurred ones. They are added to the arcsinh of the flux: for a bright galaxy, factors. How much
-    wider the distribution is where they are is learned beside them: lines vary more from galaxy to
-    galaxy than the continuum does.
+    wider the distribution is where they are is learned beside them (`spread`): lines vary more from
+    galaxy to galaxy than the continuum does.
+
+    The features, though not how they are mixed, are learned only where the redshift is known.
+    Elsewhere the likelihood would have none of them: wherever there is a line, nearly all pixels in
+    which it might be are without it.
     """
 
     def __init__(self, width):
@@ -289,13 +293,11 @@ class RedshiftedFeatures(nn.Module):
         known, (n,), as fractions of the range of the bins, NaN where none is.
         """
         sharp = functional.one_hot((known.nan_to_num() * self.bins).long(), self.bins)
-        spread = probability.repeat_interleave(_PARTS, dim=1) / _PARTS
-        redshift = torch.where(known.isnan()[:, None], spread, sharp.to(spread.dtype))
+        blurred = probability.repeat_interleave(_PARTS, dim=1) / _PARTS
+        unknown = known.isnan()[:, None]
+        redshift = torch.where(unknown, blurred, sharp.to(blurred.dtype))
         length = _PARTS * _FFT_LENGTH
         mixed, features = self.mix(galaxy), torch.stack([self.features, self.spread])
-        # They are learned where the redshift is known. Elsewhere the likelihood would have none of
-        # them: wherever there is a line, nearly all pixels in which it might be are without it.
-        unknown = known.isnan()[:, None]
         at_rest = _PACE * torch.where(unknown, mixed @ features.detach(), mixed @ features)
         moved = torch.fft.rfft(at_rest, length) * torch.fft.rfft(redshift, length)
         moved = torch.fft.irfft(moved, length)[:, :, self.bins - 1 :][:, :, : self.pixels]

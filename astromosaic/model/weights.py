@@ -93,7 +93,8 @@ def load_weights(path=None, device="cpu"):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not a file of astromosaic weights, or if the checksum does not match.
+        If it is not a file of astromosaic weights, if the checksum does not match, or if it is of
+        another version of the network.
     """
     from safetensors.torch import load_file
 
@@ -103,7 +104,13 @@ def load_weights(path=None, device="cpu"):
     if checksum(tensors) != metadata["checksum"]:
         raise ValueError(f"{path} is damaged: its checksum does not match; get the file again")
     network = Transformer(ModelConfig(**json.loads(metadata["config"])))
-    network.load_state_dict({k: v.to(torch.float32) for k, v in tensors.items()})
+    try:
+        network.load_state_dict({k: v.to(torch.float32) for k, v in tensors.items()})
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} is of another version of the network: use the astromosaic that it was made "
+            f"with (its model card tells), or train anew: {error}"
+        ) from error
     return (
         network.to(find_device(device)).eval(),
         json.loads(metadata["card"]),

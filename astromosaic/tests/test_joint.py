@@ -66,6 +66,24 @@ def test_draws_do_not_depend_on_how_queries_were_asked(model, galaxies):
         np.testing.assert_allclose(draws[query], turned[query], rtol=1e-4)
 
 
+def test_few_draws_are_in_all_orders(model, galaxies, monkeypatch):
+    """Fewer rows than orders are no error, and no order is preferred."""
+    joint = JointPosterior(model, galaxies[:1], ["redshift", "stellar_mass", "sfr"])
+    drawn = joint.sample(1, seed=3)
+    assert all(np.isfinite(drawn[query]).all() for query in joint)
+    seen = []
+
+    def record(self, rows, order, rng):
+        seen.append(tuple(order))
+        return {query: np.zeros(len(rows)) for query in order}
+
+    monkeypatch.setattr(JointPosterior, "_sample_in_order", record)
+    for seed in range(100):
+        joint.sample(1, seed=seed)
+    assert set(seen) == {tuple(order) for order in _orders(joint)}
+    assert len(seen) == 100
+
+
 def test_every_query_is_drawn_equally_often_in_each_place():
     orders = _orders(["sfh", "redshift", "sfr", "halo_mass", "stellar_mass"])
     assert all(order[-1] == "sfh" for order in orders)

@@ -8,6 +8,7 @@ import torch
 
 from astromosaic.galaxies import LIMIT, MEASURED, MISSING, Galaxies, Measurement
 from astromosaic.inference import Model
+from astromosaic.model.heads import MIN_LOG_SIGMA
 from astromosaic.model.transformer import ModelConfig, RedshiftedFeatures, Transformer
 from astromosaic.model.weights import load_weights, save_weights
 from astromosaic.properties import PROPERTIES, VECTORS
@@ -273,3 +274,36 @@ def test_features_are_learned_where_the_redshift_is_known():
         for parameter in (part.features, part.spread):
             assert (parameter.grad is not None and bool(parameter.grad.any())) == learned
         assert part.mix.weight.grad.any()
+
+
+def test_a_spectrum_is_less_certain_where_its_lines_are():
+    torch.manual_seed(2)
+    network = Transformer(ModelConfig(width=32, layers=1, heads=4)).eval()
+    part = network.redshifted_features
+    redshift = Measurement(np.log1p([0.5]), np.array([np.nan]), np.array([MEASURED]))
+    tokens = tokenize(Galaxies(1, scalars={"redshift": redshift}))
+
+    def log_sigma():
+        with torch.no_grad():
+            return network.vector_mixtures(network(tokens, None, ("spectrum",)))["spectrum"][2][0]
+
+    before = log_sigma()
+    with torch.no_grad():
+        first = part.bins - 1 + 100 * 4
+        part.spread[0, first : first + 4] = 1.0
+        wider = log_sigma() - before
+        part.spread.fill_(-1e3)
+        narrowest = log_sigma()
+    pixel = 100 + int(np.log(1.5) / PROPERTIES["redshift"].high * PROPERTIES["redshift"].bins)
+    assert set(torch.nonzero(wider.abs().amax(dim=1) > 0.1)[:, 0].tolist()) <= {pixel, pixel + 1}
+    assert float(wider.max()) > 0.5
+    assert torch.allclose(narrowest, torch.full_like(narrowest, MIN_LOG_SIGMA))
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "other.safetensors"
+    network = Transformer(ModelConfig(width=32, layers=1, heads=4))
+    del network.redshifted_features.spread
+    save_weights(path, network, {"name": "old"})
+    with pytest.raises(ValueError, match="another version of the network"):
+        load_weights(path)

@@ -130,6 +130,8 @@ def test_the_best_estimate_is_in_the_likelier_answer_and_not_between_two():
     # Bins of another kind, as those of calibrated posteriors, change nothing.
     split = posterior[:1].remapped(np.array([0.0, 0.3, 1.0]), np.array([[0.0, 0.3, 1.0]]))
     np.testing.assert_allclose(np.log1p(split.best()), best[:1], atol=2 * (x[1] - x[0]))
+    with pytest.raises(ValueError, match="above zero"):
+        posterior.best(0.0)
     with pytest.raises(TypeError, match="take the median"):
         Posterior.from_mixture(
             FluxCoordinate("lsst_r"), np.array([[1.0]]), np.array([[6.0]]), np.array([[0.1]])

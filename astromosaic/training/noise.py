@@ -78,7 +78,8 @@ class NoiseModel:
         Galaxies fainter than this in every band of the survey would not be in its catalogue: they
         are observed more deeply.
     undetected : float
-        Fraction of galaxies for which that does not hold: they are known from elsewhere.
+        Fraction of galaxies that are observed to any depth, detected or not, as those are that
+        are known from elsewhere.
     floor : tuple of float
         Stated relative error of bright sources, log-uniform per galaxy.
     unstated : tuple of float
@@ -157,19 +158,19 @@ def observe(flux, sky, model, kind, generator, spherex=False):
         error = flux.abs() * log_uniform(1e-4, 2e-3) + sky * 1e-3
         return flux + error * normal(n, f), error, state
 
-    u, half = torch.rand((2, n, 1), generator=generator, device=flux.device)
+    u, choice = torch.rand((2, n, 1), generator=generator, device=flux.device)
     if spherex:
         low, high = model.spherex_depth
         offset = low + u * (high - low)
         typical = (flux / sky).median(dim=1, keepdim=True).values.clamp(min=1e-3)
         deep_enough = 2.5 * torch.log10(log_uniform(*model.spherex_signal) / typical)
-        offset = torch.where(half < 0.5, deep_enough, offset)
+        offset = torch.where(choice < 0.5, deep_enough, offset)
     else:
         low, high = model.depth
         # The survey is at least so deep that the galaxy is detected in its best band.
         best = (flux / sky).amax(dim=1, keepdim=True).clamp(min=1e-3)
         needed = 2.5 * torch.log10(model.min_signal_to_noise / best)
-        low = torch.where(half < model.undetected, low, torch.clamp(needed, low, high))
+        low = torch.where(choice < model.undetected, low, torch.clamp(needed, low, high))
         offset = low + u * (high - low)
     noise = sky * 10 ** (-0.4 * (offset + model.depth_scatter * normal(n, f)))
     if kind == "limits":
