@@ -59,6 +59,7 @@ def model(table, monkeypatch):
 def test_figures(table, model):
     report = photoz.run(table)
     assert report["galaxies"] == report["rows"] == N
+    assert report["best"]["nmad"]["value"] == pytest.approx(SIGMA, rel=0.3)
     assert report["median"]["nmad"]["value"] == pytest.approx(SIGMA, rel=0.2)
     assert report["median"]["outlier_fraction"]["value"] == 0
     assert report["posterior"]["pit_ks"]["value"] < 0.1
