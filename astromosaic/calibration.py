@@ -7,12 +7,12 @@ learned as
 .. math:: p(u | x) \propto \exp\Big(\sum_{l=1}^{L} \sum_m \theta_{lm} \phi_m(x) P_l(u)\Big)
 
 with P_l the normalised Legendre polynomials on 0 to 1, the family of Neyman's smooth test (1937),
-and x what is known of the answer: its median and width, how many values are given and with what
-signal to noise. The features phi are the polynomials of fourth degree in x. The cumulative
-distribution of p(u | x) is the map by which a posterior is corrected: it is smooth, it rises, and
-it is the identity where theta is zero, to which a Gaussian prior holds it as long as galaxies are
-few: half of them choose how strong it is for what the other half has learned. There is one set of
-theta for each scalar and each kind of input.
+and x what is known of the answer: its median and width, how many values are given, with what
+signal to noise, and how large their errors are. The features phi are the polynomials of fourth
+degree in x. The cumulative distribution of p(u | x) is the map by which a posterior is corrected:
+it is smooth, it rises, and it is the identity where theta is zero, to which a Gaussian prior holds
+it as long as galaxies are few: half of them choose how strong it is for what the other half has
+learned. There is one set of theta for each scalar and each kind of input.
 
 The maps are kept in the model's card, under the name of the calibration, and used by
 ``predict(..., calibration=NAME)``. They are right for galaxies and errors like those they were
@@ -44,8 +44,8 @@ __all__ = [
 #: Where calibrations are in a model's card, by name.
 CALIBRATIONS = "calibrations"
 
-# Degrees of the polynomials in u and in x.
-_DEGREE, _ORDER = 8, 4
+# Degrees of the polynomials in u and in x, and how many x there are.
+_DEGREE, _ORDER, _CONDITIONS = 8, 4, 5
 # Precision of the prior of theta, in galaxies for each degree in u, the strongest first.
 _PRIORS = (20_000.0, 2_000.0, 200.0, 20.0)
 # Log likelihood, in nats, that held-out galaxies must gain for a map to be believed.
@@ -71,18 +71,20 @@ def kinds(galaxies: Galaxies):
 
 
 def conditions(galaxies: Galaxies):
-    """What a map depends on besides the answer: ln of the number of known values, and of the total
-    signal to noise of all light; (n, 2)."""
-    square, number = np.zeros((2, len(galaxies)))
+    """What a map depends on besides the answer: ln of the number of known values, of the total
+    signal to noise of all light, and mean ln(error), zero where no error is known; (n, 3)."""
+    square, depth, number = np.zeros((3, len(galaxies)))
     light = [galaxies.photometry, *galaxies.vectors.values()]
     for part in light:
         use = (part.state == MEASURED) & np.isfinite(part.error)
-        ratio = np.where(use, part.value, 0.0) / np.where(use, part.error, 1.0).astype(float)
-        square += np.sum(ratio**2, axis=1)
+        error = np.where(use, part.error, 1.0).astype(float)
+        square += np.sum((np.where(use, part.value, 0.0) / error) ** 2, axis=1)
+        depth += np.log(error).sum(axis=1)
         number += use.sum(axis=1)
     # Noise alone adds one for each value.
     signal = 0.5 * np.log(np.maximum(square - number, 1.0))
-    return np.stack([np.log(np.maximum(galaxies.known(), 1)), signal], axis=1)
+    known = np.log(np.maximum(galaxies.known(), 1))
+    return np.stack([known, signal, depth / np.maximum(number, 1)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,9 @@ class PitMap:
 
     Attributes
     ----------
-    low, high : ndarray (4,)
-        Range of x: ln of the number of values, ln of the signal to noise, median, ln of the width.
+    low, high : ndarray (5,)
+        Range of x: ln of the number of values, ln of the signal to noise, mean ln of the errors,
+        median, ln of the width.
     theta : ndarray (features, degree)
     galaxies : int
         How many it was learned from.
@@ -111,7 +114,7 @@ class PitMap:
         ----------
         u : ndarray (n,)
             Cumulative probabilities at the truth.
-        x : ndarray (n, 4)
+        x : ndarray (n, 5)
         half : ndarray of bool (n,)
             Two parts that share no galaxy.
         """
@@ -131,7 +134,7 @@ class PitMap:
         return cls(low, high, theta, len(u))
 
     def cumulative(self, x):
-        """The map at `KNOTS` for galaxies of given x, (n, 4); (n, knots)."""
+        """The map at `KNOTS` for galaxies of given x, (n, 5); (n, knots)."""
         middles = 0.5 * (KNOTS[1:] + KNOTS[:-1])
         exponent = _features(x, self.low, self.high) @ self.theta @ _legendre(middles).T
         share = np.exp(exponent) * np.diff(KNOTS)
@@ -148,6 +151,12 @@ class PitMap:
 
     @classmethod
     def from_dict(cls, card):
+        """Raises ValueError where it depends on other things than those of today."""
+        if len(card["low"]) != _CONDITIONS:
+            raise ValueError(
+                "the calibration was learned by another version of astromosaic: learn it again, "
+                "with Model.calibrate or 'astromosaic calibrate'"
+            )
         return cls(
             np.array(card["low"]), np.array(card["high"]), 1e-3 * np.array(card["theta"]),
             card["galaxies"],
@@ -264,12 +273,21 @@ def apply_calibration(card, name, galaxies, posteriors):
 
 
 def _features(x, low, high):
-    """Polynomials of fourth degree in x, scaled to -1 to 1; (n, 70)."""
+    """Polynomials of fourth degree in x, scaled to -1 to 1; (n, 126)."""
     width = np.where(high > low, high - low, 1.0)
     z = np.where(high > low, 2 * np.clip((x - low) / width, 0.0, 1.0) - 1, 0.0)
     z = np.concatenate([np.ones((len(z), 1)), z], axis=1)
-    terms = combinations_with_replacement(range(z.shape[1]), _ORDER)
-    return np.stack([np.prod(z[:, list(term)], axis=1) for term in terms], axis=1)
+    return np.stack([np.prod(z[:, list(term)], axis=1) for term in _terms()], axis=1)
+
+
+def _terms():
+    """The factors of each polynomial: x counted from one, and zero for the constant."""
+    return combinations_with_replacement(range(_CONDITIONS + 1), _ORDER)
+
+
+def _roughness():
+    """How much more strongly the prior holds polynomials of higher degree in x; (n_features,)."""
+    return np.array([2.0 ** np.count_nonzero(term) for term in _terms()])
 
 
 def _legendre(u):
@@ -290,20 +308,31 @@ def _density(theta, phi):
 
 
 def _maximum(phi, basis, prior, start=None):
-    """The theta of greatest posterior probability: the logarithm of it is concave."""
+    """The theta of greatest posterior probability: the logarithm of it is concave.
+
+    It is found in coordinates in which the second derivatives at zero are one, since polynomials
+    are far from independent.
+    """
     from scipy.optimize import minimize
 
-    shape = phi.shape[1], _DEGREE
     data = phi.T @ basis
-    precision = np.broadcast_to(prior * np.arange(1, _DEGREE + 1), shape)
+    precision = prior * np.outer(_roughness(), np.arange(1, _DEGREE + 1))
+    square = phi.T @ phi
+    roots = np.stack([np.linalg.cholesky(square + np.diag(p)) for p in precision.T])
+    scale = np.linalg.inv(roots).transpose(0, 2, 1)  # (degree, features, features)
 
-    def loss(theta):
-        theta = theta.reshape(shape)
+    def loss(t):
+        theta = np.einsum("lij,jl->il", scale, t.reshape(data.shape))
         density, norm = _density(theta, phi)
         value = np.log(norm).sum() - np.sum(data * theta) + 0.5 * np.sum(precision * theta**2)
-        return value, (phi.T @ (density @ _GRID) - data + precision * theta).ravel()
+        slope = phi.T @ (density @ _GRID) - data + precision * theta
+        return value, np.einsum("lij,il->jl", scale, slope).ravel()
 
-    start = np.zeros(data.size) if start is None else start.ravel()
-    options = {"maxiter": 500, "gtol": 2e-3 * len(phi) ** 0.5}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
-    return found.x.reshape(shape)
+    if start is None:
+        start = np.zeros(data.shape)
+    start = np.einsum("lji,jl->il", roots, start)
+    # The likelihood is then known to a small part of a nat.
+    found = minimize(
+        loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "gtol": 0.01}
+    )
+    return np.einsum("lij,jl->il", scale, found.x.reshape(data.shape))

@@ -486,7 +486,10 @@ def _info(args):
         }
     if CARD_KEY in card:
         # Thousands of coefficients tell nobody anything.
-        card[CARD_KEY] = {"flagged": f"below P(galaxy) = {card[CARD_KEY]['threshold']}"}
+        card[CARD_KEY] = {
+            light: f"flagged below P(galaxy) = {entry['threshold']}"
+            for light, entry in card[CARD_KEY].items()
+        }
     print("\n".join([*_card_lines(card), f"checksum: {model.checksum}"]))
 
 

@@ -18,7 +18,7 @@ from .galaxies import MEASURED, MISSING, Galaxies
 from .joint import JointPosterior
 from .model.weights import check_path, load_weights, save_weights
 from .outsiders import CARD_KEY as OUTSIDERS
-from .outsiders import class_probabilities, outsider_flags
+from .outsiders import classify
 from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior, VectorPosterior
 from .properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
 from .results import FLAGS, result_spectrum, result_table
@@ -131,14 +131,14 @@ class Model:
             odd = agreement < INCONSISTENT
             flags |= np.where(odd, 8, 0)
             checked = agreement, np.where(odd, _oddest(parts, by_part), "")
-            classes = class_probabilities(self, galaxies, progress)
+            classes, outside = classify(self, galaxies, progress)
             if OUTSIDERS not in self.card:
                 warnings.warn(
                     "these weights have no classifier of stars and quasars (that of the weights "
                     "before is not right for fine-tuned ones): p_star and p_quasar are masked",
                     stacklevel=3,
                 )
-            flags |= outsider_flags(self, classes)
+            flags |= outside
         meta = {
             "model": self.card["name"],
             "weights": self.checksum,

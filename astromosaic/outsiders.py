@@ -2,9 +2,10 @@
 
 The bands of a star or a quasar agree with each other as those of some galaxy do, so that the check
 of each band against the rest (`astromosaic.checks`) does not find them. The state of the galaxy
-token, which has seen all bands, tells more. A small classifier of it is fitted to stars, quasars
-and simulated galaxies in many cameras by ``benchmarks/fit_outsiders.py``. It goes with the weights
-that it was fitted to, and is kept in their model card.
+token, which has seen all bands, tells more. Two small classifiers of it, one for broadband
+photometry and one for spectra, are fitted to stars, quasars and simulated galaxies in many cameras
+and spectrographs by ``benchmarks/fit_outsiders.py``. They go with the weights that they were fitted
+to, and are kept in their model card.
 """
 
 from dataclasses import dataclass, replace
@@ -12,26 +13,31 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .filters import filter_shapes
-from .galaxies import MEASURED, MISSING
+from .galaxies import MEASURED, MISSING, Galaxies
+from .properties import SPECTRUM_WAVELENGTH
 
 __all__ = [
     "CARD_KEY",
     "FEWEST_BANDS",
+    "FEWEST_PIXELS",
     "KINDS",
+    "LIGHT",
     "WAVELENGTHS",
     "Outsiders",
-    "class_probabilities",
-    "outsider_flags",
+    "classify",
 ]
 
 #: What there is, in the order of probabilities.
 KINDS = ("galaxy", "star", "quasar")
-#: The entry of the model card that holds the classifier.
+#: The entry of the model card that holds the classifiers.
 CARD_KEY = "outsiders"
-#: With fewer measured bands there is no answer.
-FEWEST_BANDS = 4
-#: Only filters with a pivot wavelength between these, in micron, are looked at: stars and quasars
-#: beyond them are not well enough known to learn from.
+#: What there are classifiers of. Where there are several kinds of light, the last alone is judged:
+#: a spectrum tells more than bands.
+LIGHT = ("broadband", "spectrum")
+#: With fewer measured bands, or pixels of the model's grid, there is no answer.
+FEWEST_BANDS, FEWEST_PIXELS = 4, 100
+#: Only filters with a pivot wavelength and pixels between these, in micron, are looked at: stars
+#: and quasars beyond them are not well enough known to learn from.
 WAVELENGTHS = (0.3, 2.4)
 
 
@@ -54,11 +60,11 @@ class Outsiders:
     threshold: float
 
     @classmethod
-    def of_card(cls, card):
-        """The classifier of a model card; None if it has none."""
-        if CARD_KEY not in card:
+    def of_card(cls, card, light):
+        """The classifier of one of `LIGHT` in a model card; None if it has none."""
+        entry = card.get(CARD_KEY, {}).get(light)
+        if entry is None:
             return None
-        entry = card[CARD_KEY]
         return cls(np.array(entry["hidden"]), np.array(entry["logits"]), entry["threshold"])
 
     def to_card(self):
@@ -80,8 +86,8 @@ class Outsiders:
         return odds / odds.sum(axis=1, keepdims=True)
 
 
-def class_probabilities(model, galaxies, progress=False):
-    """How likely each is a galaxy, a star or a quasar, by its broadband photometry alone.
+def classify(model, galaxies, progress=False):
+    """How likely each is a galaxy, a star or a quasar, by its photometry or its spectrum alone.
 
     Parameters
     ----------
@@ -92,34 +98,42 @@ def class_probabilities(model, galaxies, progress=False):
 
     Returns
     -------
-    ndarray (n, 3)
+    probabilities : ndarray (n, 3)
         In the order of `KINDS`, as if half of all objects were galaxies, a quarter stars and a
-        quarter quasars at any brightness. NaN where fewer than `FEWEST_BANDS` bands are measured
-        within `WAVELENGTHS`, and everywhere if the model has no classifier.
+        quarter quasars at any brightness. NaN where too little is measured within `WAVELENGTHS`,
+        and where the model has no classifier.
+    flags : ndarray of int (n,)
+        Bits of `astromosaic.results.FLAGS`: 16 for stars and 32 for quasars, by which is more
+        likely, where a galaxy is less likely than the threshold of the classifier; 0 where there
+        is no answer.
     """
-    classifier = Outsiders.of_card(model.card)
-    result = np.full((len(galaxies), len(KINDS)), np.nan)
-    galaxies = replace(galaxies, scalars={}, vectors={})
-    photometry = galaxies.photometry
-    low, high = np.log(WAVELENGTHS)
+    probabilities = np.full((len(galaxies), len(KINDS)), np.nan)
+    flags = np.zeros(len(galaxies), int)
+    for light, (judged, enough) in zip(LIGHT, (_bands(galaxies), _pixels(galaxies)), strict=True):
+        classifier, rows = Outsiders.of_card(model.card, light), np.flatnonzero(enough)
+        if classifier is not None and len(rows):
+            found = classifier.probabilities(model.embed_of(judged[rows], progress))
+            kind = np.where(found[:, 1] >= found[:, 2], 16, 32)
+            probabilities[rows] = found
+            flags[rows] = np.where(found[:, 0] < classifier.threshold, kind, 0)
+    return probabilities, flags
+
+
+def _bands(galaxies):
+    """The broadband photometry alone as far as it is judged, and which have enough of it."""
+    photometry, (low, high) = galaxies.photometry, np.log(WAVELENGTHS)
     pivot = filter_shapes(galaxies.filters)[:, 0]
     state = np.where((pivot > low) & (pivot < high), photometry.state, MISSING)
-    rows = np.flatnonzero((state == MEASURED).sum(axis=1) >= FEWEST_BANDS)
-    if classifier is not None and len(rows):
-        judged = replace(galaxies, photometry=replace(photometry, state=state))[rows]
-        result[rows] = classifier.probabilities(model.embed_of(judged, progress))
-    return result
+    judged = Galaxies(len(galaxies), galaxies.filters, replace(photometry, state=state))
+    return judged, (state == MEASURED).sum(axis=1) >= FEWEST_BANDS
 
 
-def outsider_flags(model, probabilities):
-    """Bits of `astromosaic.results.FLAGS` for probabilities of `class_probabilities`; int (n,).
-
-    16 for stars and 32 for quasars, by which is more likely, where a galaxy is less likely than
-    the threshold of the model's classifier; 0 where there is no answer.
-    """
-    classifier = Outsiders.of_card(model.card)
-    if classifier is None:
-        return np.zeros(len(probabilities), int)
-    # NaN is below nothing.
-    outside = probabilities[:, 0] < classifier.threshold
-    return np.where(outside, np.where(probabilities[:, 1] >= probabilities[:, 2], 16, 32), 0)
+def _pixels(galaxies):
+    """The same of spectra."""
+    if "spectrum" not in galaxies.vectors:
+        return galaxies, np.zeros(len(galaxies), bool)
+    spectrum, (low, high) = galaxies.vectors["spectrum"], WAVELENGTHS
+    inside = (SPECTRUM_WAVELENGTH > low) & (SPECTRUM_WAVELENGTH < high)
+    spectrum = replace(spectrum, state=np.where(inside, spectrum.state, MISSING))
+    judged = Galaxies(len(galaxies), vectors={"spectrum": spectrum})
+    return judged, (spectrum.state == MEASURED).sum(axis=1) >= FEWEST_PIXELS

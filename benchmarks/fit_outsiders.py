@@ -1,12 +1,13 @@
-"""Fit the classifier of stars and quasars to a model, and measure it on others.
+"""Fit the classifiers of stars and quasars to a model, and measure them on others.
 
     python benchmarks/fit_outsiders.py --weights in.safetensors --output out.safetensors \\
         --mocks survey.h5 --stars exosims-3.6.6-py3-none-any.whl --quasars qso_template_001.dat
 
-writes the same weights with the classifier in their model card. It learns from the mocks' group
-"train", every other star of the library of Pickles (a folder of ``pickles_uk_*.fits``, or the wheel
-of EXOSIMS, which has them) and quasars of a parametric family. It is measured on the group "test",
-the other stars and a composite quasar (of the wheel of synphot).
+writes the same weights with two classifiers, of photometry and of spectra, in their model card.
+They learn from the mocks' group "train", every other star of the library of Pickles (a folder of
+``pickles_uk_*.fits``, or the wheel of EXOSIMS, which has them) and quasars of a parametric family.
+They are measured on the group "test", the other stars and a composite quasar (of the wheel of
+synphot).
 """
 
 import argparse
@@ -23,13 +24,17 @@ from astromosaic import load_model
 from astromosaic.evaluation.inputs import give, load_truths
 from astromosaic.evaluation.outsiders import (
     CAMERAS,
+    WAVELENGTH,
     composite_quasars,
     judged_filters,
     observe_all,
+    observe_spectra,
+    pixel_matrix,
     quasars,
     read_stars,
     stars,
 )
+from astromosaic.filters import projection_matrix
 from astromosaic.galaxies import MEASURED
 from astromosaic.model.weights import check_path
 from astromosaic.outsiders import (
@@ -37,13 +42,13 @@ from astromosaic.outsiders import (
     FEWEST_BANDS,
     KINDS,
     Outsiders,
-    class_probabilities,
-    outsider_flags,
+    classify,
 )
 from astromosaic.training.noise import NoiseModel
 
-# Numbers of objects observed to learn from; galaxies are as many as stars and quasars together.
-N_STARS = 64_000
+# Numbers of stars observed to learn from, with cameras and with spectrographs; quasars are as many,
+# galaxies as many as both together.
+N_STARS, N_STAR_SPECTRA = 64_000, 40_000
 # What is not detected cannot be told apart.
 NOISE = NoiseModel(undetected=0.0)
 # Units of the hidden layer.
@@ -55,6 +60,8 @@ FALSE_ALARMS = 0.005
 REPEATS = 4
 BRIGHT, FAINT = 16.5, 25.3
 EDGES = (17.0, 20.0, 22.0, 24.0, 25.3)
+# Of the signal to noise in the median pixel of spectra.
+SIGNAL_EDGES = (0.5, 2.0, 5.0, 20.0, 100.0)
 # Redshifts at which the composite covers enough bands.
 QUASAR_REDSHIFTS = np.arange(0.8, 3.01, 0.1)
 
@@ -77,27 +84,39 @@ def main():
     rng = np.random.default_rng(args.seed)
     truths, held_out = bright_truths(args.mocks, "train"), bright_truths(args.mocks, "test")
     filters = [f for names in judged_filters(truths["filters"]).values() for f in names]
-    fitted = fit(*training_states(model, truths, spectra[::2], filters, rng), args.seed)
-    # The threshold is from galaxies that were not learned from: half of those held out.
+    # The thresholds are from galaxies that were not learned from: half of those held out.
     half = len(held_out["redshift"]) // 2
     calibration = {k: v if k == "filters" else v[:half] for k, v in held_out.items()}
     test = {k: v if k == "filters" else v[half:] for k, v in held_out.items()}
-    of_galaxies, _, _ = judged(
+
+    fitted = fit(*training_states(model, truths, spectra[::2], filters, rng), args.seed)
+    of_galaxies, *_ = judged(
         model, fitted, np.tile(fluxes(calibration, filters), (REPEATS, 1)), filters,
         np.tile(calibration["mag_i"], REPEATS), rng,
     )  # fmt: skip
-    threshold = float(np.quantile(of_galaxies[:, 0], FALSE_ALARMS))
-    fitted = Outsiders(fitted.hidden, fitted.logits, threshold)
-    fitted = Outsiders.of_card({CARD_KEY: fitted.to_card()})
-    write(args.weights, args.output, fitted)
+    of_bands = with_threshold(fitted, of_galaxies)
+    fitted = fit(*training_spectra(model, truths, spectra[::2], rng), args.seed)
+    of_galaxies, *_ = judged_spectra(
+        model, fitted, np.tile(calibration["spectrum"], (REPEATS, 1)), rng
+    )
+    of_spectra = with_threshold(fitted, of_galaxies)
+    write(args.weights, args.output, {"broadband": of_bands, "spectrum": of_spectra})
 
     print(f"{len(spectra[::2])} stars to learn from, {len(spectra[1::2])} to test with")
-    print(f"below P(galaxy) = {fitted.threshold:g} flagged, in any camera; seed {args.seed}")
-    print(f"{'flagged, in per cent':34s}{'all':>8s}" + "".join(
-        f"{f'i {low:g}-{high:g}':>12s}" for low, high in zip(EDGES, EDGES[1:], strict=False)
-    ))  # fmt: skip
-    report_kinds(model, fitted, test, spectra[1::2], args.quasars, filters, rng)
+    print(f"below P(galaxy) = {of_bands.threshold:g} flagged, in any camera; seed {args.seed}")
+    head("i {:g}-{:g}", EDGES)
+    report_kinds(model, of_bands, test, spectra[1::2], args.quasars, filters, rng)
     report_lsst(load_model(args.output), test, args.seed)
+    print(f"\nspectra, below P(galaxy) = {of_spectra.threshold:g} flagged, by S/N of a pixel")
+    head("{:g}-{:g}", SIGNAL_EDGES)
+    report_spectra(model, of_spectra, test, spectra[1::2], rng)
+
+
+def with_threshold(classifier, of_galaxies):
+    """The classifier as it will be read, with the threshold from probabilities of galaxies."""
+    threshold = float(np.quantile(of_galaxies[:, 0], FALSE_ALARMS))
+    entry = Outsiders(classifier.hidden, classifier.logits, threshold).to_card()
+    return Outsiders.of_card({CARD_KEY: {"any": entry}}, "any")
 
 
 def bright_truths(path, group):
@@ -121,11 +140,12 @@ def training_states(model, truths, spectra, filters, rng):
         return rng.choice(len(brightness), n, p=weight / weight.sum())
 
     rows, half = drawn(2 * N_STARS), N_STARS // 2
+    matrix = projection_matrix(filters, WAVELENGTH)
     # Each quasar is seen twice: to make it costs more than to observe it.
-    of_quasars = np.tile(quasars(filters, half, rng), (2, 1))
+    of_quasars = np.tile(quasars(matrix, half, rng), (2, 1))
     sources = (
         (fluxes(truths, filters)[rows], brightness[rows]),
-        (stars(spectra, filters, N_STARS, rng), brightness[drawn(N_STARS)]),
+        (stars(spectra, matrix, N_STARS, rng), brightness[drawn(N_STARS)]),
         (of_quasars, brightness[drawn(2 * half)]),
     )
     states, kinds = [], []
@@ -136,6 +156,26 @@ def training_states(model, truths, spectra, filters, rng):
             states.append(model.embed_of(galaxies))
             kinds.append(np.full(len(galaxies), kind))
     return np.concatenate(states), np.concatenate(kinds)
+
+
+def training_spectra(model, truths, spectra, rng):
+    """The same of spectra."""
+    rows = rng.integers(len(truths["redshift"]), size=2 * N_STAR_SPECTRA)
+    sources = truths["spectrum"][rows], *spectra_of_others(spectra, N_STAR_SPECTRA, rng)
+    states = [
+        np.concatenate([model.embed_of(g) for g in observe_spectra(flux, NOISE, rng)])
+        for flux in sources
+    ]
+    return np.concatenate(states), np.repeat(np.arange(len(states)), [len(s) for s in states])
+
+
+def spectra_of_others(spectra, n, rng):
+    """Spectra in nJy of stars and of quasars, i = 17.6 to 25.2 or so; two of (n, pixels)."""
+    matrix = pixel_matrix()
+    return tuple(
+        flux / np.median(flux, axis=1, keepdims=True) * 10 ** rng.uniform(2.5, 5.5, (n, 1))
+        for flux in (stars(spectra, matrix, n, rng), quasars(matrix, n, rng))
+    )
 
 
 def fit(states, kinds, seed):
@@ -166,23 +206,35 @@ def fit(states, kinds, seed):
 
 
 def judged(model, classifier, flux, filters, magnitude, rng):
-    """Probabilities, magnitudes and cameras of those with enough bands."""
-    model.card[CARD_KEY] = classifier.to_card()
-    found, magnitudes, cameras = [], [], []
+    """Probabilities, flags, magnitudes and cameras of those with enough bands."""
+    model.card[CARD_KEY] = {"broadband": classifier.to_card()}
+    parts = []
     for galaxies, rows, camera in observe_all(flux, filters, magnitude, NOISE, rng):
-        probability = class_probabilities(model, galaxies)
+        probability, flags = classify(model, galaxies)
         enough = np.isfinite(probability[:, 0])
-        found.append(probability[enough])
-        magnitudes.append(magnitude[rows][enough])
-        cameras += [camera] * enough.sum()
-    return np.concatenate(found), np.concatenate(magnitudes), np.array(cameras)
+        cameras = np.full(enough.sum(), camera)
+        parts.append((probability[enough], flags[enough], magnitude[rows][enough], cameras))
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
-def write(source, target, classifier):
-    """The same weights with the classifier in the card; the file appears whole or not at all."""
+def judged_spectra(model, classifier, flux, rng):
+    """Probabilities and flags, and the signal to noise in the median pixel, NaN without errors."""
+    model.card[CARD_KEY] = {"spectrum": classifier.to_card()}
+    parts = []
+    for galaxies in observe_spectra(flux, NOISE, rng):
+        spectrum = galaxies.vectors["spectrum"]
+        given = spectrum.state[0] == MEASURED
+        signal = np.median((spectrum.value / spectrum.error)[:, given], axis=1)
+        parts.append((*classify(model, galaxies), signal))
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def write(source, target, classifiers):
+    """The same weights with the classifiers in the card; the file appears whole or not at all."""
     with safe_open(source, framework="pt") as file:
         metadata = file.metadata()
-    card = json.loads(metadata["card"]) | {CARD_KEY: classifier.to_card()}
+    entry = {light: classifier.to_card() for light, classifier in classifiers.items()}
+    card = json.loads(metadata["card"]) | {CARD_KEY: entry}
     temporary = Path(f"{target}.tmp")
     save_file(load_file(source), temporary, metadata=metadata | {"card": json.dumps(card)})
     os.replace(temporary, target)
@@ -190,14 +242,14 @@ def write(source, target, classifier):
 
 def report_kinds(model, classifier, test, spectra, composite, filters, rng):
     """How many are flagged of galaxies, and of each kind of others with their magnitudes."""
-    brightness = test["mag_i"]
+    brightness, matrix = test["mag_i"], projection_matrix(filters, WAVELENGTH)
     n = len(brightness)
     flat = rng.uniform(EDGES[0], EDGES[-1], n)
     sources = [
         ("galaxies (false alarms)", np.tile(fluxes(test, filters), (REPEATS, 1)),
          np.tile(brightness, REPEATS)),
-        ("stars", stars(spectra, filters, n, rng), flat),
-        ("quasars of the parametric family", quasars(filters, n, rng), flat),
+        ("stars", stars(spectra, matrix, n, rng), flat),
+        ("quasars of the parametric family", quasars(matrix, n, rng), flat),
     ]  # fmt: skip
     if composite:
         z = rng.choice(QUASAR_REDSHIFTS, n)
@@ -205,26 +257,42 @@ def report_kinds(model, classifier, test, spectra, composite, filters, rng):
         index = np.searchsorted(QUASAR_REDSHIFTS, z)
         sources.append(("composite quasar, z = 0.8 to 3", of_composite[index], flat))
     for name, flux, magnitude in sources:
-        probability, magnitudes, cameras = judged(model, classifier, flux, filters, magnitude, rng)
-        flagged = outsider_flags(model, probability) > 0
-        report(name, flagged, magnitudes)
+        _, flags, magnitudes, cameras = judged(model, classifier, flux, filters, magnitude, rng)
+        report(name, flags > 0, magnitudes, EDGES)
         if name.startswith("galaxies"):
             for camera in CAMERAS:
                 seen = cameras == camera
-                report(f"  in {camera}", flagged[seen], magnitudes[seen])
+                report(f"  in {camera}", flags[seen] > 0, magnitudes[seen], EDGES)
 
 
 def report_lsst(model, test, seed):
     """False alarms in LSST as it will be after ten years, with the classifier as it was written."""
-    galaxies = give(test, ("LSST",), "survey", seed)
-    flagged = outsider_flags(model, class_probabilities(model, galaxies)) > 0
-    report("galaxies, LSST after ten years", flagged, test["mag_i"])
+    _, flags = classify(model, give(test, ("LSST",), "survey", seed))
+    report("galaxies, LSST after ten years", flags > 0, test["mag_i"], EDGES)
 
 
-def report(name, flagged, magnitudes):
+def report_spectra(model, classifier, test, spectra, rng):
+    """How many spectra of each kind are flagged, by their signal to noise."""
+    of_stars, of_quasars = spectra_of_others(spectra, len(test["redshift"]), rng)
+    for name, flux in (
+        ("galaxies (false alarms)", test["spectrum"]),
+        ("stars", of_stars),
+        ("quasars of the parametric family", of_quasars),
+    ):
+        _, flags, signal = judged_spectra(model, classifier, flux, rng)
+        report(name, flags > 0, signal, SIGNAL_EDGES)
+
+
+def head(what, edges):
+    cells = "".join(f"{what.format(*pair):>12s}" for pair in zip(edges, edges[1:], strict=False))
+    print(f"{'flagged, in per cent':34s}{'all':>8s}{cells}")
+
+
+def report(name, flagged, values, edges):
+    """The share that is flagged, of all and between edges of the values."""
     cells = ""
-    for low, high in zip(EDGES, EDGES[1:], strict=False):
-        part = flagged[(magnitudes >= low) & (magnitudes < high)]
+    for low, high in zip(edges, edges[1:], strict=False):
+        part = flagged[(values >= low) & (values < high)]
         cells += f"{100 * part.mean():12.1f}" if len(part) else f"{'':12s}"
     print(f"{name:34s}{100 * flagged.mean():8.1f}{cells}", flush=True)
 

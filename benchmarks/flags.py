@@ -25,14 +25,16 @@ from astromosaic.evaluation.outsiders import (
     WAVELENGTH,
     composite_quasars,
     composite_spectrum,
+    pixel_matrix,
     read_stars,
     stars,
 )
 from astromosaic.evaluation.paper import bundled_subset
 from astromosaic.evaluation.photoz import TRUTH_COLUMNS
+from astromosaic.filters import projection_matrix
 from astromosaic.galaxies import MEASURED, Galaxies, Measurement
 from astromosaic.io import read_catalog
-from astromosaic.outsiders import class_probabilities, outsider_flags
+from astromosaic.outsiders import classify
 from astromosaic.properties import SPECTRUM_WAVELENGTH
 from astromosaic.training.noise import LSST_10_YEAR
 
@@ -78,7 +80,8 @@ def main():
     rng = np.random.default_rng(args.seed)
     if args.stars:
         spectra = read_stars(args.stars)[1::2]
-        flux = stars(spectra, galaxies.filters, len(galaxies), rng)
+        matrix = projection_matrix(galaxies.filters, WAVELENGTH)
+        flux = stars(spectra, matrix, len(galaxies), rng)
         report("stars", model, observed(flux, galaxies.filters, brightness, rng), brightness)
     for z in QUASAR_REDSHIFTS if args.quasars else ():
         flux = composite_quasars(args.quasars, galaxies.filters, [z])
@@ -100,12 +103,13 @@ def main():
         off = shifted_part(optical, "spectrum", SPECTRUM_WAVELENGTH > 0.69, magnitudes)
         report(f"spectra > 0.69 um off by {magnitudes:+g} mag", model, off, brightness)
     if args.stars:
-        flux = as_spectra(WAVELENGTH, spectra[rng.integers(len(spectra), size=len(optical))])
+        flux = stars(spectra, pixel_matrix(), len(optical), rng)
         report("spectra of stars", model, seen_as(optical, flux, rng), brightness)
-    if args.quasars:
+    for z in QUASAR_REDSHIFTS if args.quasars else ():
         rest, f_nu = composite_spectrum(args.quasars)
-        flux = np.repeat(as_spectra(rest * 2.5, f_nu[None]), len(optical), axis=0)
-        report("spectra of a quasar at z = 1.5", model, seen_as(optical, flux, rng), brightness)
+        flux = np.interp(1e4 * SPECTRUM_WAVELENGTH, rest * (1 + z), f_nu, left=0.0)
+        quasar = seen_as(optical, np.repeat(flux[None], len(optical), axis=0), rng)
+        report(f"spectra of a quasar at z = {z}", model, quasar, brightness)
     for path in args.photoz:
         redshifts(path, model, args.seed)
 
@@ -126,7 +130,7 @@ def report(name, model, galaxies, brightness):
 def flagged(model, galaxies):
     """Whether light disagrees, and whether it is a star or a quasar; bool (n,) each."""
     disagree = consistency(model, galaxies)[2] < INCONSISTENT
-    return disagree, outsider_flags(model, class_probabilities(model, galaxies)) > 0
+    return disagree, classify(model, galaxies)[1] > 0
 
 
 def shifted(galaxies, band, magnitudes):
@@ -152,11 +156,6 @@ def of_another(galaxies, vector):
         seen, value=seen.value[other], error=seen.error[other], state=seen.state[other]
     )
     return replace(galaxies, vectors={**galaxies.vectors, vector: swapped})
-
-
-def as_spectra(wavelength, f_nu):
-    """Spectra (n, w) at wavelengths in Angstrom on the model's grid."""
-    return np.stack([np.interp(1e4 * SPECTRUM_WAVELENGTH, wavelength, row) for row in f_nu])
 
 
 def seen_as(galaxies, flux, rng):

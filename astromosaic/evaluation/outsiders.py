@@ -1,4 +1,4 @@
-"""Stars and quasars as cameras see them: what `astromosaic.outsiders` learns from and is tested on.
+"""Stars and quasars as cameras and spectrographs see them, to learn from and to be tested on.
 
 Stars are measured spectra, the library of Pickles (1998, PASP 110, 863) in the files of STScI,
 ``pickles_uk_*.fits``. Quasars to learn from are drawn from a parametric family; those to test with
@@ -13,7 +13,8 @@ import numpy as np
 
 from ..filters import filter_shapes, projection_matrix
 from ..galaxies import MISSING, Galaxies, Measurement
-from ..training.masking import cameras
+from ..properties import SPECTRUM_EDGES, SPECTRUM_WAVELENGTH
+from ..training.masking import SPECTROGRAPHS, cameras
 
 __all__ = [
     "CAMERAS",
@@ -22,7 +23,9 @@ __all__ = [
     "composite_spectrum",
     "judged_filters",
     "observe_all",
+    "observe_spectra",
     "observed",
+    "pixel_matrix",
     "quasars",
     "read_stars",
     "stars",
@@ -34,7 +37,7 @@ CAMERAS = {"lsst": 6, "sdss": 3, "cfht_megacam": 3, "hsc": 2, "decam": 2, "panst
 _INFRARED, _WITH_INFRARED = ("vista_vircam", "ukirt_wfcam", "cfht_wircam", "twomass"), 0.3
 # Bands are lost at a rate between zero and this.
 _LOST = 0.5
-# How often photometry is of each kind of `astromosaic.training.noise.observe`.
+# How often light is of each kind of `astromosaic.training.noise`; spectra have no limits.
 _KINDS = {"noisy": 0.72, "clean": 0.12, "limits": 0.1, "no_error": 0.06}
 
 #: Observed wavelengths of all spectra, Angstrom: as far as those of stars reach.
@@ -67,6 +70,18 @@ def judged_filters(filters):
     """
     groups = cameras(filters)
     return {c: [filters[i] for i in groups.get(c, ())] for c in (*CAMERAS, *_INFRARED)}
+
+
+def pixel_matrix():
+    """Makes spectra at `WAVELENGTH` means in the model's pixels, (w, pixels); zero beyond them."""
+    edges, pixels = 1e4 * SPECTRUM_EDGES, len(SPECTRUM_WAVELENGTH)
+    matrix = np.zeros((len(WAVELENGTH), pixels))
+    # Several points of the fine grid lie in each pixel, both being even in ln(wavelength).
+    pixel = np.searchsorted(edges, WAVELENGTH) - 1
+    inside = (pixel >= 0) & (pixel < pixels)
+    matrix[np.flatnonzero(inside), pixel[inside]] = 1.0
+    matrix[:, edges[1:] > WAVELENGTH[-1]] = 0.0
+    return matrix / matrix.sum(axis=0).clip(min=1.0)
 
 
 def read_stars(path):
@@ -107,14 +122,16 @@ def read_stars(path):
     return np.array(spectra)
 
 
-def stars(spectra, filters, n, rng, reddening=0.05):
+def stars(spectra, matrix, n, rng, reddening=0.05):
     """Noiseless fluxes of stars behind some dust of the Milky Way.
 
     Parameters
     ----------
     spectra : ndarray (stars, w)
         From `read_stars`.
-    filters : sequence of str
+    matrix : ndarray (w, k)
+        What makes spectra at `WAVELENGTH` fluxes in k filters
+        (`astromosaic.filters.projection_matrix`) or pixels (`pixel_matrix`).
     n : int
     rng : numpy.random.Generator
     reddening : float
@@ -122,13 +139,12 @@ def stars(spectra, filters, n, rng, reddening=0.05):
 
     Returns
     -------
-    ndarray (n, filters)
+    ndarray (n, k)
         f_nu on any scale.
     """
     from astropy import units as u
     from dust_extinction.parameter_averages import F99
 
-    matrix = projection_matrix(filters, WAVELENGTH)
     a_of_ebv = 3.1 * F99(3.1)(WAVELENGTH * u.AA)
     which, ebv = rng.integers(len(spectra), size=n), rng.exponential(reddening, n)
     return _in_parts(
@@ -136,7 +152,7 @@ def stars(spectra, filters, n, rng, reddening=0.05):
     )
 
 
-def quasars(filters, n, rng):
+def quasars(matrix, n, rng):
     """Noiseless fluxes of quasars at redshifts from 0.1 to 5.
 
     Power laws with a break in the rest frame's optical and another at Lyman alpha, broad lines,
@@ -144,16 +160,16 @@ def quasars(filters, n, rng):
 
     Parameters
     ----------
-    filters : sequence of str
+    matrix : ndarray (w, k)
+        As of `stars`.
     n : int
     rng : numpy.random.Generator
 
     Returns
     -------
-    ndarray (n, filters)
+    ndarray (n, k)
         f_nu on any scale.
     """
-    matrix = projection_matrix(filters, WAVELENGTH)
     z = rng.uniform(0.1, 5.0, n)
     slopes = rng.normal([-1.7, -0.45, -1.3, -1.8], [0.3, 0.3, 0.6, 0.5], (n, 4))
     breaks = np.log([1216.0, 5500.0, 10_000.0]) + rng.normal(size=(n, 3)) * [0, 0.1, 0.1]
@@ -305,6 +321,40 @@ def observe_all(flux, filters, mag_i, noise, rng, batch=200):
         state = np.where(lost, MISSING, seen.photometry.state)
         photometry = Measurement(seen.photometry.value, seen.photometry.error, state)
         yield Galaxies(len(rows), names, photometry), rows, str(camera)
+
+
+def observe_spectra(flux, noise, rng, batch=200):
+    """Observe with spectrographs drawn at random, with any signal to noise.
+
+    Parameters
+    ----------
+    flux : ndarray (n, pixels)
+        Noiseless f_nu in nJy in the model's pixels, in random order.
+    noise : astromosaic.training.noise.NoiseModel
+    rng : numpy.random.Generator
+    batch : int
+        Objects with the same spectrograph.
+
+    Yields
+    ------
+    Galaxies
+        Some of the objects, in the same order.
+    """
+    import torch
+
+    from ..training.noise import observe_spectrum
+
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    kinds = {kind: chance for kind, chance in _KINDS.items() if kind != "limits"}
+    chances = np.array(list(kinds.values())) / sum(kinds.values())
+    for start in range(0, len(flux), batch):
+        low, high = SPECTROGRAPHS[rng.integers(len(SPECTROGRAPHS))]
+        given = torch.as_tensor((SPECTRUM_WAVELENGTH > low) & (SPECTRUM_WAVELENGTH < high))
+        part = torch.as_tensor(flux[start : start + batch], dtype=torch.float32)
+        kind = rng.choice(list(kinds), p=chances)
+        seen = observe_spectrum(part, given, noise, kind, generator)
+        spectrum = Measurement(*(x.numpy() for x in seen))
+        yield Galaxies(len(part), vectors={"spectrum": spectrum})
 
 
 def _in_parts(n, function, size=500):

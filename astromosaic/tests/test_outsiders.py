@@ -11,26 +11,30 @@ from astropy.table import QTable
 
 from astromosaic import load_model
 from astromosaic.cli import main
-from astromosaic.evaluation.inputs import give, load_truths
+from astromosaic.evaluation.inputs import OPTICAL, give, load_truths, spectra
 from astromosaic.evaluation.outsiders import (
     WAVELENGTH,
     composite_quasars,
     observe_all,
+    observe_spectra,
     observed,
+    pixel_matrix,
     quasars,
     stars,
 )
 from astromosaic.evaluation.paper import bundled_subset
-from astromosaic.filters import list_filters
-from astromosaic.galaxies import LIMIT, MEASURED, MISSING, Measurement
+from astromosaic.filters import list_filters, projection_matrix
+from astromosaic.galaxies import LIMIT, MEASURED, MISSING, Galaxies, Measurement
 from astromosaic.inference import Model
 from astromosaic.outsiders import (
     CARD_KEY,
     FEWEST_BANDS,
+    FEWEST_PIXELS,
+    LIGHT,
     Outsiders,
-    class_probabilities,
-    outsider_flags,
+    classify,
 )
+from astromosaic.properties import SPECTRUM_EDGES, SPECTRUM_WAVELENGTH
 from astromosaic.training.finetune import Settings
 from astromosaic.training.noise import NoiseModel
 
@@ -56,7 +60,8 @@ def classifier(bundled):
 @pytest.fixture(scope="module")
 def model(bundled, classifier):
     """The bundled weights with that classifier."""
-    return Model(bundled.network, bundled.card | {CARD_KEY: classifier.to_card()}, bundled.checksum)
+    entry = {"broadband": classifier.to_card(), "spectrum": classifier.to_card()}
+    return Model(bundled.network, bundled.card | {CARD_KEY: entry}, bundled.checksum)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +78,10 @@ def table_of(galaxies):
     ):
         table[name], table[f"{name}_err"] = value * u.nJy, error * u.nJy
     return table
+
+
+def class_probabilities(model, galaxies):
+    return classify(model, galaxies)[0]
 
 
 def with_state(galaxies, state):
@@ -96,7 +105,7 @@ def test_answers_do_not_depend_on_the_company(model, galaxies):
     mixed = class_probabilities(model, with_state(galaxies, state))
     np.testing.assert_allclose(mixed[1::2], whole[1::2], atol=1e-5)
     order = np.random.default_rng(1).permutation(N)
-    np.testing.assert_allclose(class_probabilities(model, galaxies[order]), whole[order], atol=1e-5)
+    np.testing.assert_allclose(classify(model, galaxies[order])[0], whole[order], atol=1e-5)
     np.testing.assert_allclose(class_probabilities(model, galaxies[:3]), whole[:3], atol=1e-5)
 
 
@@ -106,10 +115,10 @@ def test_too_few_bands_give_no_answer_and_no_flag(model, galaxies):
     state[1, FEWEST_BANDS - 1 :] = MISSING
     state[2, FEWEST_BANDS - 1 :] = LIMIT
     state[3] = MISSING
-    found = class_probabilities(model, with_state(galaxies[:4], state))
+    found, flags = classify(model, with_state(galaxies[:4], state))
     assert np.isfinite(found[0]).all()
     assert np.isnan(found[1:]).all()
-    assert (outsider_flags(model, found)[1:] == 0).all()
+    assert (flags[1:] == 0).all()
 
 
 def test_only_photometry_near_the_optical_is_judged(model, galaxies):
@@ -167,8 +176,10 @@ def test_the_classifier_is_kept_in_the_file_of_weights(model, galaxies, tmp_path
     again = load_model(path)
     assert again.card[CARD_KEY] == model.card[CARD_KEY]
     # Coefficients are rounded once, not each time.
-    assert Outsiders.of_card(again.card).to_card() == model.card[CARD_KEY]
-    assert len(json.dumps(model.card[CARD_KEY])) < 60_000
+    for light in LIGHT:
+        entry = Outsiders.of_card(again.card, light).to_card()
+        assert entry == model.card[CARD_KEY][light]
+    assert len(json.dumps(model.card[CARD_KEY])) < 120_000
     np.testing.assert_allclose(
         class_probabilities(again, galaxies), class_probabilities(model, galaxies), atol=1e-5
     )
@@ -192,7 +203,7 @@ def test_info_leaves_out_the_coefficients(model, tmp_path, capsys):
     assert main(["info", "--weights", str(path)]) == 0
     text = capsys.readouterr().out
     assert "P(galaxy) = 0.3" in text
-    assert str(model.card[CARD_KEY]["hidden"][0][0]) not in text
+    assert str(model.card[CARD_KEY]["spectrum"]["hidden"][0][0]) not in text
 
 
 def test_quasars_have_no_light_below_the_lyman_limit(tmp_path):
@@ -212,16 +223,47 @@ def test_quasars_have_no_light_below_the_lyman_limit(tmp_path):
 def test_stars_redden_and_quasars_drop_out():
     rng = np.random.default_rng(2)
     filters = (*LSST, "vista_vircam_J")
-    flat = np.ones((1, len(WAVELENGTH)))
-    clear = stars(flat, filters, 3, rng, reddening=0.0)
+    flat, matrix = np.ones((1, len(WAVELENGTH))), projection_matrix(filters, WAVELENGTH)
+    clear = stars(flat, matrix, 3, rng, reddening=0.0)
     np.testing.assert_allclose(clear, 1.0, rtol=1e-3)
-    dusty = stars(flat, filters, 3, rng, reddening=0.5)
+    dusty = stars(flat, matrix, 3, rng, reddening=0.5)
     assert (np.diff(dusty, axis=1) > 0).all()
-    flux = quasars(filters, 400, rng)
+    flux = quasars(matrix, 400, rng)
     assert np.isfinite(flux).all()
     colour = np.log10(np.maximum(flux[:, 0], 1e-9) / flux[:, 3])
     assert np.median(np.sort(colour)[:50]) < -2  # of the highest redshifts
     assert np.median(np.sort(colour)[-200:]) > -0.3
+
+
+def test_pixels_are_means_and_see_what_bands_see():
+    """A slope stays a slope in pixels, which end where the spectra do."""
+    seen = (1e-4 * WAVELENGTH) @ pixel_matrix()
+    covered = SPECTRUM_EDGES[1:] < 1e-4 * WAVELENGTH[-1]
+    np.testing.assert_allclose(seen[covered], SPECTRUM_WAVELENGTH[covered], rtol=1e-3)
+    assert (seen[~covered] == 0).all()
+
+
+def test_a_spectrum_is_judged_in_place_of_bands(model, classifier, galaxies):
+    rng = np.random.default_rng(5)
+    flux = 1e3 * quasars(pixel_matrix(), 20, rng)
+    (seen,) = observe_spectra(flux, NoiseModel(), rng)
+    alone, flags = classify(model, seen)
+    np.testing.assert_allclose(alone.sum(axis=1), 1.0)
+    assert np.array_equal(flags > 0, alone[:, 0] < classifier.threshold)
+    bands = galaxies[:20]
+    both = replace(bands, vectors=seen.vectors)
+    np.testing.assert_allclose(class_probabilities(model, both), alone, atol=1e-5)
+    # Too few pixels do not count, nor those beyond what stars were learned in.
+    spectrum = seen.vectors["spectrum"]
+    for near in (
+        np.arange(len(SPECTRUM_WAVELENGTH)) < FEWEST_PIXELS - 1,
+        SPECTRUM_WAVELENGTH > 2.4,
+    ):
+        few = replace(spectrum, state=np.where(near, MEASURED, MISSING) + 0 * spectrum.state)
+        np.testing.assert_allclose(
+            class_probabilities(model, replace(bands, vectors={"spectrum": few})),
+            class_probabilities(model, bands), atol=1e-5,
+        )  # fmt: skip
 
 
 def test_each_batch_is_seen_by_one_camera_with_bands_lost():
@@ -240,10 +282,17 @@ def test_each_batch_is_seen_by_one_camera_with_bands_lost():
 def test_the_bundled_classifier_finds_quasars_and_spares_galaxies(bundled):
     truths = load_truths(bundled_subset(), "test", 2_000)
     seen = give(truths, ("LSST",), "survey")[truths["mag_i"] < 24]
-    found = outsider_flags(bundled, class_probabilities(bundled, seen))
+    found = classify(bundled, seen)[1]
     assert np.mean(found > 0) < 0.03
     rng = np.random.default_rng(4)
-    flux = quasars(LSST, 300, rng)
+    flux = quasars(projection_matrix(LSST, WAVELENGTH), 300, rng)
     generator = torch.Generator().manual_seed(0)
     seen = observed(flux, LSST, np.full(300, 20.0), NoiseModel(), generator)
-    assert np.mean(outsider_flags(bundled, class_probabilities(bundled, seen)) == 32) > 0.4
+    assert np.mean(classify(bundled, seen)[1] == 32) > 0.4
+    # Spectra are judged by the other classifier.
+    seen = give(truths, ("optical spectrum",), "survey")
+    assert np.mean(classify(bundled, seen)[1] > 0) < 0.03
+    flux = 1e3 * quasars(pixel_matrix(), 300, rng)
+    spectrum = spectra(flux, *OPTICAL, 10.0, rng)
+    found = classify(bundled, Galaxies(300, vectors={"spectrum": spectrum}))[1]
+    assert np.mean(found == 32) > 0.3

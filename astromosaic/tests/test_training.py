@@ -17,9 +17,10 @@ from astromosaic.galaxies import LIMIT, MEASURED, MISSING
 from astromosaic.model.transformer import ModelConfig
 from astromosaic.model.weights import load_weights
 from astromosaic.properties import LOOKBACK_EDGES, PROPERTIES, VECTORS
+from astromosaic.training import loop
 from astromosaic.training.data import read_training_set
 from astromosaic.training.loop import _rows, train
-from astromosaic.training.masking import MaskingModel, cameras, draw_pattern
+from astromosaic.training.masking import MaskingModel, Pattern, cameras, draw_pattern
 from astromosaic.training.noise import (
     NoiseModel,
     drop_elements,
@@ -191,7 +192,12 @@ def test_patterns_follow_the_rates():
         p for p in patterns if not len(p.filters) and not {"spherex", "spectrum"} & {*p.vectors}
     ]
     light = [p for p in patterns if len(p.filters)]
-    assert abs(np.mean(["redshift" in p.scalars for p in light]) - model.redshift) < 0.03
+    redshift = np.array(["redshift" in p.scalars for p in light])
+    mass = np.array(["stellar_mass" in p.scalars for p in light])
+    assert abs(redshift.mean() - model.scalars * model.redshift) < 0.03
+    # Who knows one scalar mostly knows others.
+    assert abs(mass[redshift].mean() - model.scalar) < 0.08
+    assert mass[~redshift].mean() < 0.5 * model.scalar
     assert abs(np.mean(["redshift" in p.scalars for p in dark]) - model.dark_redshift) < 0.08
     assert abs(rate(lambda p: "sfh" in p.ask_vectors) - model.ask_vector) < 0.06
     assert all(len(p.filters) or p.vectors or p.scalars for p in patterns)
@@ -356,15 +362,43 @@ def test_detected_galaxies_are_detected_but_for_those_known_from_elsewhere(sky):
     flux, _ = sky
     sigma = torch.tensor([1e3, 2e3, 3e3])
 
-    def best(undetected):
-        model = NoiseModel(depth=(-3.0, 3.0), depth_scatter=0.0, undetected=undetected)
-        _, error, _ = observe(flux, sigma, model, "noisy", torch.Generator().manual_seed(0))
+    def best(undetected, known=False):
+        model = NoiseModel(
+            depth=(-3.0, 3.0), depth_scatter=0.0, undetected=undetected, undetected_known=1.0
+        )
+        generator = torch.Generator().manual_seed(0)
+        _, error, _ = observe(flux, sigma, model, "noisy", generator, known=known)
         return (flux / error).amax(1) / model.min_signal_to_noise
 
     assert float(best(0.0).min()) > 0.9
+    torch.testing.assert_close(best(0.0, known=True), best(1.0))
     # Half of those at the reference depth would not be detected at a depth uniform around it.
     assert abs(float((best(1.0) < 0.9).float().mean()) - 0.75) < 0.1
     assert abs(float((best(0.2) < 0.9).float().mean()) - 0.15) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("vectors", "scalars"), [((), ()), (("sfh",), ()), (("spectrum",), ()), ((), ("redshift",))]
+)
+def test_who_knows_a_history_or_a_scalar_need_not_have_seen_the_galaxy(
+    toy_mocks, monkeypatch, vectors, scalars
+):
+    seen = []
+
+    def spy(*arguments, **options):
+        seen.append(options.get("known", False))
+        return observe(*arguments, **options)
+
+    monkeypatch.setattr(loop, "observe", spy)
+    data = loop.TrainingData([toy_mocks])
+    given = {name: np.ones(VECTORS[name].length, bool) for name in vectors}
+    pattern = Pattern(np.arange(3), given, scalars, 0.0, np.zeros(0, int), ())
+    generator = torch.Generator().manual_seed(0)
+    rng = np.random.default_rng(0)
+    loop._observe_batch(
+        data, torch.arange(4), pattern, MaskingModel(), NoiseModel(), rng, generator
+    )
+    assert seen == ["sfh" in vectors or "redshift" in scalars]
 
 
 def test_half_of_spherex_is_as_of_bright_galaxies():

@@ -61,7 +61,7 @@ class Settings:
     batch_size : int
         Labelled galaxies in a step.
     steps : int or None
-        Longest run; by default 12 times the root of the number of labels, 200 at least.
+        Longest run; by default 24 times the root of the number of labels, 200 at least.
     measurements : int
         How often the held-out galaxies are looked at in a run.
     patience : int
@@ -92,13 +92,13 @@ class Settings:
     keep: float = 1.0
     bound: float = 0.1
     lost_bands: float = 0.6
-    added_noise: float = 0.7
-    smoothing: float = 2.5
+    added_noise: float = 1.0
+    smoothing: float = 3.5
     average: float = 0.98
 
     def run_length(self, n):
         """Steps for so many labels."""
-        return self.steps or max(200, int(12 * n**0.5))
+        return self.steps or max(200, int(24 * n**0.5))
 
     def width(self, n):
         """Width in bins of so many labels."""

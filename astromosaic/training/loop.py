@@ -44,7 +44,7 @@ _OTHER_WEIGHT = 0.5
 _FLUX_WEIGHT = 0.15
 _VECTOR_WEIGHT = 1.0
 # The likelihood hardly moves the mean of a wide component, such as that of quenched galaxies.
-_SQUARED_WEIGHT = 0.2
+_SQUARED_WEIGHT = 0.4
 _EMA_DECAY = 0.999
 # Patterns of masking in a step, each for its share of the galaxies. The gradients of patterns
 # differ more than those of galaxies do: with one pattern in a step far more steps are needed.
@@ -379,7 +379,10 @@ def _observe_batch(data, rows, pattern, masking, noise, rng, generator):
     index = torch.as_tensor(pattern.filters, device=device)
     truth = data.flux[rows][:, index]
     if len(index):
-        seen = observe(torch.nan_to_num(truth), data.sky[index], noise, kind, generator)
+        known = bool(pattern.scalars) or not {"sfh", "mah"}.isdisjoint(pattern.vectors)
+        seen = observe(
+            torch.nan_to_num(truth), data.sky[index], noise, kind, generator, known=known
+        )
         photometry = _known_only(truth, seen)
     else:
         photometry = truth, truth, truth.to(torch.int8)

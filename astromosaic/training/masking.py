@@ -5,8 +5,8 @@ that is drawn on levels 1 to 3 is drawn once for the batch, so that it is rectan
 padding; level 4 differs from galaxy to galaxy.
 
 1. *Modalities.* First the light: broadband photometry, SPHEREx, a spectrum, two of them, or none (a
-   "dark" galaxy). Beside it each history and each scalar is given with a chance of its own; dark
-   galaxies have more of them, since they have nothing else.
+   "dark" galaxy). Beside it each history is given with a chance of its own, and scalars mostly not
+   at all or several together; dark galaxies have more of both, since they have nothing else.
 2. *Parts of a modality.* Of the broadband photometry, which cameras: mostly one, often with a
    near-infrared companion, sometimes a free mixture of filters. Of a vector, which stretch: the
    whole, or what a spectrograph covers, or one half, or any contiguous segment, or all but one.
@@ -29,7 +29,7 @@ import numpy as np
 
 from ..properties import LOOKBACK_EDGES, PROPERTIES, SPECTRUM_WAVELENGTH, VECTORS
 
-__all__ = ["MaskingModel", "Pattern", "cameras", "draw_pattern"]
+__all__ = ["SPECTROGRAPHS", "MaskingModel", "Pattern", "cameras", "draw_pattern"]
 
 # How often an optical camera is drawn, in relative terms.
 _OPTICAL = {
@@ -42,9 +42,8 @@ _INFRARED = (
 )  # fmt: skip
 _ALIASES = {"mzls": "bass"}
 
-
-# What spectrographs cover, in micron.
-_SPECTROGRAPHS = ((0.36, 0.98), (0.38, 0.92), (0.36, 1.03), (0.55, 0.97), (0.35, 0.70), (0.9, 2.4))
+#: What spectrographs cover, in micron.
+SPECTROGRAPHS = ((0.36, 0.98), (0.38, 0.92), (0.36, 1.03), (0.55, 0.97), (0.35, 0.70), (0.9, 2.4))
 # Half of the histories' time: the early and the late half are parted somewhere between these.
 _PARTING_GYR = (0.5, 7.0)
 
@@ -58,10 +57,14 @@ class MaskingModel:
     scheme : {"hierarchical", "random"}
     broadband, broadband_spherex, spherex, spectrum, broadband_spectrum : float
         Chances of each kind of light; what is left of 1 are dark galaxies.
-    sfh, mah, redshift, scalar : float
-        Chances that a history, the redshift and each other scalar is given beside light.
+    sfh, mah : float
+        Chances that a history is given beside light.
+    scalars : float
+        Chance that scalars are given beside light.
+    redshift, scalar : float
+        Where they are, the chances of the redshift and of each other scalar.
     dark_sfh, dark_mah, dark_redshift, dark_scalar : float
-        The same for dark galaxies.
+        The same for dark galaxies, which may have scalars always.
     infrared, ultraviolet, mixture : float
         Chance that an optical camera has a near-infrared and an ultraviolet companion, and that
         the photometry is a free mixture of filters in place of a camera.
@@ -87,8 +90,9 @@ class MaskingModel:
     broadband_spectrum: float = 0.06
     sfh: float = 0.25
     mah: float = 0.08
-    redshift: float = 0.12
-    scalar: float = 0.05
+    scalars: float = 0.3
+    redshift: float = 0.4
+    scalar: float = 0.25
     dark_sfh: float = 0.45
     dark_mah: float = 0.2
     dark_redshift: float = 0.65
@@ -178,9 +182,10 @@ def draw_pattern(groups, n_filters, available, model, rng):
     vectors += [name for name in chance if name in names and rng.random() < chance[name]]
     scalar = model.dark_scalar if dark else model.scalar
     redshift = model.dark_redshift if dark else model.redshift
-    scalars = tuple(
-        name for name in PROPERTIES if rng.random() < (redshift if name == "redshift" else scalar)
-    )
+    scalars = ()
+    if dark or rng.random() < model.scalars:
+        chances = {name: redshift if name == "redshift" else scalar for name in PROPERTIES}
+        scalars = tuple(name for name, chance in chances.items() if rng.random() < chance)
     if not (broadband or vectors or scalars):
         scalars = ("redshift",)
     given = _draw_filters(groups, n_filters, model, rng) if broadband else np.zeros(0, int)
@@ -227,7 +232,7 @@ def _draw_stretch(name, model, rng):
     index = np.arange(length)
     kind = rng.integers(4)
     if kind == 0 and name == "spectrum":
-        low, high = _SPECTROGRAPHS[rng.integers(len(_SPECTROGRAPHS))]
+        low, high = SPECTROGRAPHS[rng.integers(len(SPECTROGRAPHS))]
         return (SPECTRUM_WAVELENGTH > low) & (SPECTRUM_WAVELENGTH < high)
     if kind <= 1:
         if VECTORS[name].axis == "lookback_time":

@@ -78,8 +78,10 @@ class NoiseModel:
         Galaxies fainter than this in every band of the survey would not be in its catalogue: they
         are observed more deeply.
     undetected : float
-        Fraction of galaxies that are observed to any depth, detected or not, as those are that
-        are known from elsewhere.
+        Fraction of galaxies that are observed to any depth, detected or not.
+    undetected_known : float
+        The same of galaxies of which a history or a scalar is given: who knows that much of a
+        galaxy need not have found it in the images.
     floor : tuple of float
         Stated relative error of bright sources, log-uniform per galaxy.
     unstated : tuple of float
@@ -114,6 +116,7 @@ class NoiseModel:
     depth_scatter: float = 0.4
     min_signal_to_noise: float = 4.0
     undetected: float = 0.15
+    undetected_known: float = 0.7
     floor: tuple = (2e-3, 3e-2)
     unstated: tuple = (1e-2, 1e-1)
     underestimate: float = 0.3
@@ -130,7 +133,7 @@ class NoiseModel:
     coarse: float = 0.25
 
 
-def observe(flux, sky, model, kind, generator, spherex=False):
+def observe(flux, sky, model, kind, generator, spherex=False, known=False):
     """Observe noiseless fluxes.
 
     Parameters
@@ -145,6 +148,8 @@ def observe(flux, sky, model, kind, generator, spherex=False):
     spherex : bool
         Whether these are the channels of SPHEREx: photometry forced at the places of known
         galaxies, which need not be detected.
+    known : bool
+        Whether more is known of the galaxies than their light.
 
     Returns
     -------
@@ -170,7 +175,8 @@ def observe(flux, sky, model, kind, generator, spherex=False):
         # The survey is at least so deep that the galaxy is detected in its best band.
         best = (flux / sky).amax(dim=1, keepdim=True).clamp(min=1e-3)
         needed = 2.5 * torch.log10(model.min_signal_to_noise / best)
-        low = torch.where(choice < model.undetected, low, torch.clamp(needed, low, high))
+        undetected = model.undetected_known if known else model.undetected
+        low = torch.where(choice < undetected, low, torch.clamp(needed, low, high))
         offset = low + u * (high - low)
     noise = sky * 10 ** (-0.4 * (offset + model.depth_scatter * normal(n, f)))
     if kind == "limits":
