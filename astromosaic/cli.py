@@ -475,7 +475,7 @@ def _add_info(commands):
 def _info(args):
     from . import load_model
     from .calibration import CALIBRATIONS
-    from .outsiders import CARD_KEY
+    from .outsiders import CARD_KEY, LIGHT
 
     model = load_model(args.weights)
     card = dict(model.card)
@@ -487,8 +487,9 @@ def _info(args):
     if CARD_KEY in card:
         # Thousands of coefficients tell nobody anything.
         card[CARD_KEY] = {
-            light: f"flagged below P(galaxy) = {entry['threshold']}"
-            for light, entry in card[CARD_KEY].items()
+            light: f"flagged below P(galaxy) = {card[CARD_KEY][light]['threshold']}"
+            for light in LIGHT
+            if light in card[CARD_KEY]
         }
     print("\n".join([*_card_lines(card), f"checksum: {model.checksum}"]))
 

@@ -18,7 +18,7 @@ from .galaxies import MEASURED, MISSING, Galaxies
 from .joint import JointPosterior
 from .model.weights import check_path, load_weights, save_weights
 from .outsiders import CARD_KEY as OUTSIDERS
-from .outsiders import classify
+from .outsiders import LIGHT, classify
 from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior, VectorPosterior
 from .properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
 from .results import FLAGS, result_spectrum, result_table
@@ -132,7 +132,7 @@ class Model:
             flags |= np.where(odd, 8, 0)
             checked = agreement, np.where(odd, _oddest(parts, by_part), "")
             classes, outside = classify(self, galaxies, progress)
-            if OUTSIDERS not in self.card:
+            if not any(light in self.card.get(OUTSIDERS, {}) for light in LIGHT):
                 warnings.warn(
                     "these weights have no classifier of stars and quasars (that of the weights "
                     "before is not right for fine-tuned ones): p_star and p_quasar are masked",

@@ -170,6 +170,17 @@ def test_a_model_without_classifier_flags_nothing(bundled, galaxies):
     assert not (result["flag"] & 48).any()
 
 
+def test_a_classifier_of_an_earlier_version_is_none(bundled, classifier, galaxies, tmp_path):
+    """Its entry in the card was not by kind of light."""
+    card = bundled.card | {CARD_KEY: classifier.to_card()}
+    model, path = Model(bundled.network, card, bundled.checksum), tmp_path / "old.safetensors"
+    with pytest.warns(UserWarning, match="no classifier of stars and quasars"):
+        result = model.predict(table_of(galaxies[:5]), "redshift", check=True)
+    assert result["p_star"].mask.all()
+    model.save(path)
+    assert main(["info", "--weights", str(path)]) == 0
+
+
 def test_the_classifier_is_kept_in_the_file_of_weights(model, galaxies, tmp_path):
     path = tmp_path / "with.safetensors"
     model.save(path)
