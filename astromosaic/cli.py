@@ -765,6 +765,12 @@ def _add_train(commands):
     parser.add_argument("--steps", type=_whole, metavar="N", help="number of steps")
     parser.add_argument("--initial", metavar="WEIGHTS", help="weights to start from")
     parser.add_argument(
+        "--layers",
+        type=_whole,
+        metavar="N",
+        help="blocks of the network; to those of --initial some are added",
+    )
+    parser.add_argument(
         "--only",
         metavar="PART",
         help="train this part of the network only, as 'redshifted_features'; all else stays",
@@ -785,9 +791,8 @@ def _train(args):
     _check_inputs(*args.mocks)
     from .training.loop import train
 
-    options = _given(
-        args, "steps", "batch_size", "device", "initial", "learning_rate", "validation", "only"
-    )
+    names = ("steps", "batch_size", "device", "initial", "learning_rate", "validation", "only")
+    options = _given(args, *names, "layers")
     train(args.mocks, args.output, seed=args.seed, progress=True, **options)
     print(f"written to {args.output}")
 

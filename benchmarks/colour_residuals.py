@@ -18,6 +18,7 @@ from astromosaic.checks import without_band
 from astromosaic.evaluation.photoz import TRUTH_COLUMNS
 from astromosaic.galaxies import MEASURED, Measurement
 from astromosaic.io import read_catalog
+from astromosaic.properties import PROPERTIES
 
 EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0)
 FEWEST = 30
@@ -37,7 +38,8 @@ def main():
         truth = next(name for name in TRUTH_COLUMNS if name in table.colnames)
         galaxies, _ = read_table(table, {truth: None})
         z = np.asarray(table[truth], float)
-        known = Measurement(z, np.full(len(z), np.nan), np.full(len(z), MEASURED))
+        known = PROPERTIES["redshift"].to_internal(z)
+        known = Measurement(known, np.full(len(z), np.nan), np.full(len(z), MEASURED))
         fainter = residuals(model, replace(galaxies, scalars={"redshift": known}))
         print(f"\n{path}: measured minus predicted magnitude")
         print("redshift      galaxies" + "".join(f"{name:>22s}" for name in galaxies.filters))

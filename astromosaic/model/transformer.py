@@ -12,7 +12,8 @@ continuum from its patches and learned features at rest that are moved to the re
 galaxy may have (`RedshiftedFeatures`): lines are sharp where the redshift is known.
 """
 
-from dataclasses import asdict, dataclass
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -147,6 +148,24 @@ class Transformer(nn.Module):
             log_sigma = (log_sigma + wider[:, :, None]).clamp(min=MIN_LOG_SIGMA)
             mixtures["spectrum"] = log_weight, mean + line[:, :, None], log_sigma
         return mixtures
+
+    def deepened(self, layers):
+        """A network of more blocks that answers as this one does.
+
+        The new blocks come before the last: copies of the one there that add nothing to its
+        states, until training has them do so.
+        """
+        if layers < len(self.blocks):
+            raise ValueError(f"{len(self.blocks)} blocks cannot be made {layers}")
+        deeper = deepcopy(self)
+        deeper.config = replace(self.config, layers=layers)
+        while len(deeper.blocks) < layers:
+            block = deepcopy(self.blocks[max(len(self.blocks) - 2, 0)])
+            for silent in (block.project, block.mlp[-1]):
+                nn.init.zeros_(silent.weight)
+                nn.init.zeros_(silent.bias)
+            deeper.blocks.insert(len(deeper.blocks) - 1, block)
+        return deeper
 
     def _embed(self, tokens, brightness):
         """The known tokens, which of them may be looked at, and the redshift scores of spectra."""

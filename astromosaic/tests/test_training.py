@@ -19,7 +19,7 @@ from astromosaic.model.weights import load_weights
 from astromosaic.properties import LOOKBACK_EDGES, PROPERTIES, VECTORS
 from astromosaic.training import loop
 from astromosaic.training.data import read_training_set
-from astromosaic.training.loop import _rows, train
+from astromosaic.training.loop import TrainingData, _observe_batch, _rows, train
 from astromosaic.training.masking import MaskingModel, Pattern, cameras, draw_pattern
 from astromosaic.training.noise import (
     NoiseModel,
@@ -162,6 +162,30 @@ def test_training_can_start_from_weights(toy_mocks, tmp_path):
     card = load_weights(second)[1]
     assert card["training"]["initial"] == load_weights(first)[2]
     assert card["training"]["before"]["steps"] == 10
+
+
+def test_blocks_can_be_added_to_weights(toy_mocks, tmp_path):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train([toy_mocks], first, steps=10, **SMALL)
+    shallow = load_weights(first)[0]
+    deep = shallow.deepened(4)
+    data = TrainingData([toy_mocks])
+    pattern = draw_pattern(
+        data.groups, len(data.filters), data.vectors, MaskingModel(), np.random.default_rng(3)
+    )
+    states = []
+    for network in (shallow, deep):
+        generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
+        rows = torch.arange(50)
+        tokens = _observe_batch(data, rows, pattern, MaskingModel(), NoiseModel(), rng, generator)
+        states.append(network(tokens, data.shape[:2], ("sfh",)).galaxy)
+    assert torch.allclose(*states, atol=1e-5)
+    train([toy_mocks], second, steps=2, initial=first, layers=4, **SMALL)
+    trained = load_weights(second)[0]
+    assert trained.config.layers == len(trained.blocks) == 4
+    assert trained.blocks[2].project.weight.any()
+    with pytest.raises(ValueError, match="4 blocks cannot be made 2"):
+        trained.deepened(2)
 
 
 def test_every_galaxy_is_seen_once_in_each_pass():

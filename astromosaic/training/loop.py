@@ -9,7 +9,7 @@ import math
 import os
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +109,7 @@ class TrainingData:
 def train(
     mocks, output, steps=20_000, batch_size=256, learning_rate=1e-3, seed=0, device="cpu",
     config=None, masking=None, noise=None, initial=None, checkpoint_every=1000, validation=None,
-    limit=None, stop_after=None, progress=True, only=None,
+    limit=None, stop_after=None, progress=True, only=None, layers=None,
 ):  # fmt: skip
     """Train a model and write its weights.
 
@@ -142,6 +142,9 @@ def train(
     only : str, optional
         The part of the network that is trained, such as ``"redshifted_features"``; all else stays
         as it is.
+    layers : int, optional
+        Blocks of the network, if they are to be other than those of `config`; or more than those of
+        the initial weights, to which such are added as change nothing to begin with.
 
     Returns
     -------
@@ -162,6 +165,7 @@ def train(
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32
     config, masking = config or ModelConfig(), masking or MaskingModel()
+    config = replace(config, layers=layers or config.layers)
     noise = noise or NoiseModel()
     data = TrainingData(mocks, device, limit)
     if not (data.filters or "spherex" in data.vectors or torch.isfinite(data.scalars).any()):
@@ -191,7 +195,7 @@ def train(
         network = Transformer(config).to(device)
     else:
         network, before, start_checksum = load_weights(initial, device)
-        network.train()
+        network = network.deepened(layers or network.config.layers).train()
         config = network.config  # that of the weights
         settings |= {
             "model": config.to_dict(), "initial": start_checksum, "before": before["training"],

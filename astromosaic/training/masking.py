@@ -90,9 +90,9 @@ class MaskingModel:
     broadband_spectrum: float = 0.06
     sfh: float = 0.25
     mah: float = 0.08
-    scalars: float = 0.3
-    redshift: float = 0.4
-    scalar: float = 0.25
+    scalars: float = 0.4
+    redshift: float = 0.5
+    scalar: float = 0.35
     dark_sfh: float = 0.45
     dark_mah: float = 0.2
     dark_redshift: float = 0.65
