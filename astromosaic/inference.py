@@ -306,8 +306,9 @@ class Model:
             labelled are not like those that the model will be used on. Rows of weight zero are as
             if they were not there.
         held_out : float, optional
-            Fraction of the labelled galaxies that are not learned from. They decide when to stop,
-            and that the new model is no worse than this one. By default a fifth, at most 1,000.
+            Fraction of the labelled galaxies that each of its runs does not learn from, others
+            in each. They decide when to stop, and that what is found is no worse than this model.
+            By default a fifth, at most 1,000.
         seed : int
             Of the split and of all that is drawn.
         progress : bool
@@ -320,8 +321,9 @@ class Model:
         Returns
         -------
         Model
-            Its card has, under ``fine_tuning``, where it comes from, what it learned from, its
-            loss on the held-out galaxies before and after, and how much other answers moved. It
+            Its card has, under ``fine_tuning``, where it comes from, what it learned from, the
+            loss of its runs on their held-out galaxies before and after, and how much other answers
+            moved. It
             has no classifier of stars and quasars and no calibrations, which are right for this
             model only.
 

@@ -66,8 +66,8 @@ TASKS = {
     "tomography": "tomography.py --figure {measured}/tomography.png",
     "colours": "colours.py colours.h5 --photoz sdss_mgs_train.ecsv vvds_deep_half.ecsv "
     "test_dc2_training_9816.hdf5",
-    "colour_residuals": "colour_residuals.py --photoz sdss_mgs_train.ecsv vvds_deep_half.ecsv "
-    "test_dc2_training_9816.hdf5",
+    "colour_residuals": "colour_residuals.py colours.h5 --photoz sdss_mgs_train.ecsv "
+    "vvds_deep_half.ecsv test_dc2_training_9816.hdf5",
     "ingredients": "ingredients.py --galaxies 15000 --photoz sdss_mgs_train.ecsv "
     "test_dc2_training_9816.hdf5 vvds_deep_half.ecsv --hsc hsc_ratios_and_specz.hdf5",
 }  # fmt: skip

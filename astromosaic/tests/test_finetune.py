@@ -15,10 +15,12 @@ from astromosaic.inference import Model
 from astromosaic.model.transformer import ModelConfig, Transformer
 from astromosaic.model.weights import checksum
 from astromosaic.properties import PROPERTIES
+from astromosaic.training import finetune
 from astromosaic.training.finetune import (
     Settings,
     _cramer,
     _fainter,
+    _mean_network,
     _smoothed,
     read_labels,
 )
@@ -26,7 +28,7 @@ from astromosaic.training.finetune import (
 WAVELENGTH = {"lsst_g": 0.48, "lsst_r": 0.62, "lsst_i": 0.75, "lsst_z": 0.87}
 # A small network from nothing learns fast enough for a test only at a high rate.
 QUICK = Settings(
-    learning_rate=5e-3, steps=40, measurements=2, batch_size=64, bound=np.inf, keep=0.0
+    learning_rate=5e-3, steps=40, measurements=2, batch_size=64, bound=np.inf, keep=0.0, runs=1
 )
 
 
@@ -52,7 +54,7 @@ def scatter(model, table):
 
 def same(a, b):
     """Whether two models have learned the same, and something at all."""
-    assert all(m.card["fine_tuning"]["best_step"] > 0 for m in (a, b))
+    assert all(run["best_step"] > 0 for m in (a, b) for run in m.card["fine_tuning"]["runs"])
     a, b = a.network.state_dict(), b.network.state_dict()
     return all(torch.equal(a[k], b[k]) for k in a)
 
@@ -108,7 +110,7 @@ def test_other_answers_stay_within_the_bound(parent):
     table = toy_table(300, seed=3, offset=0.3)
     new = parent.fine_tune(table, settings=settings)
     card = new.card["fine_tuning"]
-    assert card["best_step"] > 0
+    assert all(run["best_step"] > 0 for run in card["runs"])
     assert max(x["divergence"] for x in card["others"].values()) < 2 * settings.bound
     # Seen from outside, on other galaxies.
     fresh = toy_table(100, seed=4, offset=0.3)
@@ -189,6 +191,33 @@ def test_the_same_seed_gives_the_same_model(parent):
     a, b, c = (parent.fine_tune(table, seed=s, settings=quick) for s in (1, 1, 2))
     assert same(a, b)
     assert not same(a, c)
+
+
+def test_runs_are_averaged(parent, monkeypatch):
+    table, held_out = toy_table(160, seed=8, offset=0.5), []
+    networks = []
+    monkeypatch.setattr(
+        finetune,
+        "_mean_network",
+        lambda members: networks.extend(members) or _mean_network(members),
+    )
+    init = finetune._Tuning.__init__
+
+    def noted(self, model, sample, train, test, settings, seed):
+        assert sorted([*train, *test]) == list(range(160))
+        held_out.append(set(test))
+        init(self, model, sample, train, test, settings, seed)
+
+    monkeypatch.setattr(finetune._Tuning, "__init__", noted)
+    new = parent.fine_tune(table, settings=replace(QUICK, runs=3, steps=12))
+    assert len(networks) == len(held_out) == len(new.card["fine_tuning"]["runs"]) == 3
+    assert not (held_out[0] & held_out[1] or held_out[0] & held_out[2] or held_out[1] & held_out[2])
+    for name, mean in new.network.state_dict().items():
+        parts = torch.stack([network.state_dict()[name] for network in networks])
+        assert torch.allclose(mean, parts.mean(dim=0))
+    # What is the same in all stays as it is to the last digit.
+    same_network = _mean_network([parent.network] * 3)
+    assert checksum(same_network.state_dict()) == parent.checksum
 
 
 def test_rows_that_are_left_out_are_counted():
