@@ -23,6 +23,7 @@ def main():
     first, _, before = load_weights(args.before, "cpu")
     second, card, after = load_weights(args.after, "cpu")
     mean, _, _ = load_weights(args.after, "cpu")
+    first = first.deepened(second.config.layers)
     tensors = first.state_dict()
     mean.load_state_dict({k: 0.5 * (tensors[k] + v) for k, v in second.state_dict().items()})
     if args.mocks:
