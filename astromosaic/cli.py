@@ -163,6 +163,15 @@ EXTRAS = {
 }
 
 
+# Remedies that are told in Python's words, and the options that do the same.
+_OPTIONS = (
+    (r"columns=\{'([^']+)': None\}", r"--columns '\1=none'"),
+    (r"columns=\{name: None\}", "--columns NAME=none"),
+    (r"columns=\{'([^']+)': '([^']+)'\}", r"--columns '\1=\2'"),
+    (r"table\['([^']+)'\]\.unit = '([^']+)'", r"--columns '\1=WHAT[\2]'"),
+)
+
+
 def main(argv=None):
     """Run the command line.
 
@@ -177,9 +186,11 @@ def main(argv=None):
         The exit code.
     """
     args = _parser().parse_args(argv)
-    warnings.formatwarning = lambda message, *_, **__: f"astromosaic: warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: (
+        f"astromosaic: warning: {_as_options(str(message))}\n"
+    )
     try:
-        args.run(args)
+        code = args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("astromosaic: interrupted", file=sys.stderr)
@@ -191,12 +202,19 @@ def main(argv=None):
     except (ValueError, TypeError, OSError, ImportError) as error:
         if args.debug:
             raise
-        message = " ".join(str(error).split())
+        message = _as_options(" ".join(str(error).split()))
         if extra := EXTRAS.get(getattr(error, "name", None)):
             message += f": pip install 'astromosaic[{extra}]'"
         print(f"astromosaic: error: {message}", file=sys.stderr)
         return 1
-    return 0
+    return code or 0
+
+
+def _as_options(message):
+    """A message with its remedies in terms of the command line, where they are in Python's."""
+    for pattern, option in _OPTIONS:
+        message = re.sub(pattern, option, message)
+    return message
 
 
 def _parser():
@@ -251,7 +269,12 @@ def _add_predict(commands):
     )
     _add_data(parser)
     parser.add_argument(
-        "--query", required=True, type=_names, metavar="Q[,Q...]", help="what to predict"
+        "--query",
+        required=True,
+        type=_names,
+        action="extend",
+        metavar="Q[,Q...]",
+        help="what to predict",
     )
     parser.add_argument("--output", required=True, metavar="OUT", help="the table to write")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
@@ -326,7 +349,7 @@ def _read_spectrum(path):
 
     try:
         return Spectrum.read(path)
-    except (IORegistryError, ValueError) as error:
+    except (IORegistryError, ValueError, OSError) as error:
         raise ValueError(
             f"{path} is no file of spectra that specutils recognises ({error}); read it in Python "
             "and give it to astromosaic.predict"
@@ -341,7 +364,7 @@ def _summary(result, queries):
     lines = [f"{len(result)} galaxies; columns read as {meta['input']['convention']}"]
     lines += _wrapped(f"filter curves: {', '.join(result.meta['filters']) or 'none'}")
     for note in meta["input"]["notes"]:
-        lines += _wrapped(f"note: {note}")
+        lines += _wrapped(f"note: {_as_options(note)}")
     flag = np.asarray(result["flag"])
     lines.append(f"flagged: {np.count_nonzero(flag)}")
     for bit, meaning in meta["flags"].items():
@@ -390,11 +413,12 @@ def _add_inspect(commands):
 
 
 def _inspect(args):
-    from .catalog.inspection import format_inspection, inspect_table
+    from .catalog.inspection import format_inspection, inspect_table, is_refused
     from .io import read_catalog
 
     inspection = inspect_table(read_catalog(args.input), args.columns, args.lookback_time)
-    print(format_inspection(inspection, command_line=True))
+    print(_as_options(format_inspection(inspection, command_line=True)))
+    return int(is_refused(inspection))
 
 
 def _add_plot(commands):
@@ -423,7 +447,7 @@ def _add_plot(commands):
 
 def _true_values(table, labels, row):
     """What columns hold in one row, by property, where they hold anything."""
-    from .catalog import read_table
+    from .catalog import read_property
     from .galaxies import MEASURED
     from .properties import PROPERTIES
 
@@ -434,8 +458,7 @@ def _true_values(table, labels, row):
         if column not in getattr(table, "colnames", ()):
             raise ValueError(f"there is no column {column!r} for the truth; name another")
         # By itself, so that it is read as any input would be, with its unit.
-        galaxies, _ = read_table(table[[column]], {column: name})
-        scalar = galaxies.scalars[name][row : row + 1]
+        scalar = read_property(table, column, name)[row : row + 1]
         if MEASURED in scalar.state:
             truth[name] = float(PROPERTIES[name].to_physical(scalar.value[0]))
     return truth
@@ -1069,5 +1092,5 @@ def _times(text):
 def _whole(text):
     """A whole number that is not negative."""
     if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
     return int(text)

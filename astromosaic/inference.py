@@ -6,6 +6,8 @@ told depends on nothing but the row.
 """
 
 import warnings
+from collections.abc import Iterable
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -105,8 +107,8 @@ class Model:
         from .catalog import read_input
 
         names = _query_names(query)
-        if samples < 0:
-            raise ValueError(f"samples={samples}: ask for a number of draws, or for none")
+        if not isinstance(samples, Integral) or samples < 0:
+            raise ValueError(f"samples={samples}: ask for a whole number of draws, or for none")
         if samples and query == "spectrum":
             raise ValueError("a Spectrum cannot hold draws: ask for a table, query=['spectrum']")
         if calibration is not None:
@@ -501,6 +503,11 @@ def _is_single(data):
 
 
 def _query_names(query):
+    if not isinstance(query, Iterable | Filter):
+        raise TypeError(f"query is of type {type(query).__name__}: give a name, or a list of names")
+    if isinstance(query, str) and "," in query:
+        names = [name.strip() for name in query.split(",")]
+        raise ValueError(f"query {query!r}: ask for several things by a list, query={names}")
     names = [query] if isinstance(query, str | Filter) else list(query)
     names = [register_filter(q).name if isinstance(q, Filter) else q for q in names]
     if not names:

@@ -120,6 +120,8 @@ class JointPosterior(Mapping):
 
     def _checked(self, query, value):
         """A value to condition on, without its unit."""
+        if query not in self:
+            raise KeyError(f"{query!r} was not asked; there are {', '.join(self)}")
         value = self[query]._without_unit(value)
         length = (VECTORS[query].length,) if query in VECTORS else ()
         shapes = ((), length, (len(self._galaxies), *length))
@@ -142,6 +144,8 @@ class JointPosterior(Mapping):
                 )
         elif not np.isfinite(value).all():
             raise ValueError(f"{query} is given with values that are not finite")
+        elif not query.startswith("mag_") and np.any(value < 0):
+            raise ValueError(f"{query} is given as negative: what is fixed is true, without noise")
         return value
 
     def sample(self, n, seed=0, order=None, progress=False):

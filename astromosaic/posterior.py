@@ -155,6 +155,13 @@ class _Answer:
         return np.asarray(value, float)
 
 
+def _tails(level):
+    """Probabilities of the ends of a central interval."""
+    if not 0 < level < 1:
+        raise ValueError(f"the level of an interval is between 0 and 1, such as 0.68, not {level}")
+    return 0.5 - level / 2, 0.5 + level / 2
+
+
 def _checked(p):
     """Probabilities as an array."""
     p = np.asarray(p, float)
@@ -246,7 +253,7 @@ class Posterior(_Answer):
 
     def interval(self, level=0.68):
         """Lower and upper end of the central interval of a level; two of (n,)."""
-        ends = self.quantile([0.5 - level / 2, 0.5 + level / 2])
+        ends = self.quantile(_tails(level))
         return ends[:, 0], ends[:, 1]
 
     def mean(self):
@@ -309,9 +316,16 @@ class Posterior(_Answer):
     def cdf(self, value):
         """Probability to be below a value, one for each galaxy or one for all; (n,).
 
-        At the true values this is the probability integral transform.
+        At the true values this is the probability integral transform. Other than that of `pdf`,
+        the argument is no grid.
         """
-        value = np.broadcast_to(self._without_unit(value), (len(self),))
+        value = self._without_unit(value)
+        if value.shape not in ((), (len(self),)):
+            raise ValueError(
+                f"values of shape {value.shape} for {len(self)} galaxies: give one for all, or one "
+                "for each of them; a grid that all share is what pdf() takes"
+            )
+        value = np.broadcast_to(value, (len(self),))
         x = self.coordinate.to_internal(value)
         cumulative = self._cumulative()
         i = np.clip((self.edges <= x[:, None]).sum(axis=1) - 1, 0, self.probability.shape[1] - 1)
@@ -486,7 +500,8 @@ class VectorPosterior(_Answer):
 
     def interval(self, level=0.68):
         """Lower and upper ends of the central intervals of a level; two of (n, length)."""
-        return self.quantile(0.5 - level / 2), self.quantile(0.5 + level / 2)
+        low, high = _tails(level)
+        return self.quantile(low), self.quantile(high)
 
     def mean(self):
         """The mean; Quantity (n, length)."""

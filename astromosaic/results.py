@@ -25,7 +25,8 @@ __all__ = [
 FLAGS = {
     1: "nothing known of this galaxy: no answer",
     2: "fewer than three values known",
-    4: "brighter or fainter than what the model was trained on, or redshift beyond it",
+    4: "brighter or fainter than what the model was trained on, or a given property or the "
+    "redshift beyond it",
     8: "its light disagrees with itself (looked for with check=True only)",
     16: "more like a star than like any galaxy (looked for with check=True only)",
     32: "more like a quasar than like any galaxy (looked for with check=True only)",

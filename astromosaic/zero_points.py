@@ -180,10 +180,10 @@ def read_zero_points(zero_points):
         )
     offsets = {}
     for name, offset in zero_points.items():
-        unit = getattr(offset, "unit", u.mag) or u.mag
-        if u.Unit(unit) != u.mag:
+        unit = u.Unit(getattr(offset, "unit", u.mag) or u.mag)
+        if not unit.is_equivalent(u.mag):
             raise ValueError(f"the zero point of {name} is in {unit}, not in mag")
-        value = float(getattr(offset, "value", offset))
+        value = float(getattr(offset, "value", offset)) * unit.to(u.mag)
         if not np.isfinite(value):
             raise ValueError(f"the zero point of {name} is {value}; give a number of magnitudes")
         offsets[canonical_name(str(name))] = value

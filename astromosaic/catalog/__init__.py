@@ -8,7 +8,7 @@ from .histories import read_history
 from .inspection import format_inspection, inspect_table
 from .reading import Reading
 from .spectra import read_spectrum
-from .tables import read_input, read_table
+from .tables import read_input, read_property, read_table
 
 __all__ = [
     "Reading",
@@ -16,6 +16,7 @@ __all__ = [
     "inspect_table",
     "read_history",
     "read_input",
+    "read_property",
     "read_spectrum",
     "read_table",
 ]

@@ -10,6 +10,7 @@ from ..properties import PROPERTIES, VECTORS
 from .columns import (
     CONVENTIONS,
     ERRORS,
+    INTERVAL,
     INVERSE_VARIANCES,
     SURVEYS,
     is_inverse_variance,
@@ -73,6 +74,9 @@ class Assignment:
         Whether the user has told the unit, which then counts whatever the column's own is.
     error_unit, limit_unit : str or None
         Units of the columns of errors and of limits that the user tells.
+    interval : tuple of (str, str) or None
+        The columns of the ends of the 68% interval of a property without errors, as results of
+        predictions have them.
     survey, kind : str
         The survey whose convention names the column, and which of its kinds of magnitude it holds.
     """
@@ -95,6 +99,7 @@ class Assignment:
     told_unit: bool = False
     error_unit: str | None = None
     limit_unit: str | None = None
+    interval: tuple | None = None
     survey: str = ""
     kind: str = ""
 
@@ -368,7 +373,7 @@ def _assignment(column, target, rank, index, names, survey=None, source=""):
 
 
 def _with_error(assignment, conventional, names):
-    """The assignment with its column of errors or inverse variances, if there is one."""
+    """The assignment with its columns of errors, inverse variances or ends, if there are some."""
     for inverse, wanted in (
         (assignment.inverse_variance, conventional),
         (False, [pattern.format(c=assignment.column) for pattern in ERRORS]),
@@ -377,7 +382,9 @@ def _with_error(assignment, conventional, names):
         for name in wanted:
             if name.lower() in names:
                 return replace(assignment, error=names[name.lower()], inverse_variance=inverse)
-    return replace(assignment, inverse_variance=False)
+    ends = tuple(f"{assignment.column}_{end}" for end in INTERVAL)
+    known = assignment.target in PROPERTIES and set(ends) <= set(names.values())
+    return replace(assignment, inverse_variance=False, interval=ends if known else None)
 
 
 def _one_kind_each(candidates):

@@ -489,6 +489,8 @@ ERRORS = (
     "{c}_sigma", "{c}_std", "magerr_{c}", "fluxerr_{c}",
 )  # fmt: skip
 INVERSE_VARIANCES = ("{c}_ivar", "ivar_{c}")
+#: What the names of the ends of the 68% interval of a column add to its own, in results.
+INTERVAL = ("lo", "hi")
 
 _IDENTIFIER = re.compile(
     r"(.*_)?(id|ra|dec|decl|number|name)|id_.*|.*[a-z]Id|uid|recno|seqnr|designation|iauname|"

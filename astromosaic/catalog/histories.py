@@ -3,16 +3,20 @@
 import numpy as np
 from astropy import units as u
 
+from ..cosmology import age_gyr
 from ..galaxies import MEASURED, MISSING
-from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, VECTORS
+from ..properties import LOOKBACK_EDGES, LOOKBACK_MIDDLES, PROPERTIES, VECTORS
 from .axes import HALF, axis_of_column, bin_edges, bin_middles, rebin
 from .units import no_unit_message
 from .values import array_column, count, errors_of, measurement
 
-__all__ = ["HISTORIES", "read_history"]
+__all__ = ["HISTORIES", "before_the_big_bang", "read_history"]
 
 #: The vectors that are histories.
 HISTORIES = tuple(name for name, v in VECTORS.items() if v.axis == "lookback_time")
+
+# In terms of the age of the Universe: cosmologies differ by a few per cent.
+_LATE = 1.05
 
 #: Where a table may hold the lookback times, edges before centres.
 _KEYS = ("lookback_time_edges", "lookback_edges", "lookback_time")
@@ -100,6 +104,27 @@ def read_history(table, assignment, counts, notes, lookback_time=None):
         f"lookback time onto {n_bins} of {vector.length} bins of the model"
     )
     return measurement(value, error, np.where(measured, MEASURED, MISSING), counts)
+
+
+def before_the_big_bang(galaxies):
+    """By name of a history, how many galaxies have some of it before the Big Bang.
+
+    Galaxies whose redshift is not known exactly are none of them.
+    """
+    found = {}
+    redshift = galaxies.scalars.get("redshift")
+    if redshift is None:
+        return found
+    z = PROPERTIES["redshift"].to_physical(redshift.value)
+    exact = (redshift.state == MEASURED) & np.isnan(redshift.error)
+    age = np.where(exact, age_gyr(np.maximum(z, 0.0)), np.inf)
+    for name, time in (("sfh", LOOKBACK_EDGES[:-1]), ("mah", LOOKBACK_MIDDLES)):
+        if name in galaxies.vectors:
+            history = galaxies.vectors[name]
+            some = (history.state == MEASURED) & (history.value > 0)
+            early = (some & (time > _LATE * age[:, None])).any(axis=1)
+            found |= {name: int(early.sum())} if early.any() else {}
+    return found
 
 
 def _linear(name, vector, values, unit, errors, error_unit):

@@ -13,7 +13,7 @@ from .reading import Reading, abridged
 from .units import magnitude_unit, njy_per, plain
 from .values import IMPOSSIBLE_MAGNITUDE
 
-__all__ = ["format_inspection", "inspect_table"]
+__all__ = ["format_inspection", "inspect_table", "is_refused"]
 
 #: Names that speak of light, and those that speak of something else about it.
 _LIGHT = re.compile(r"mag|flux|(^|_)f_?[ugrizyjhk](_|$)", re.I)
@@ -347,8 +347,7 @@ def format_inspection(inspection, command_line=False):
         lines += ["", *_wrapped(f"problem: {problem}")]
     for occasion, columns in meta["suggestions"]:
         lines += ["", *_wrapped(f"{occasion}:"), *_override(columns, command_line)]
-    number = np.count_nonzero(inspection["problem"] != "") + len(meta["problems"])
-    if number:
+    if number := _n_problems(inspection):
         verdict = f"predict refuses this table until {_counted(number, 'problem')} above "
         verdict += f"{'is' if number == 1 else 'are'} mended"
     else:
@@ -437,6 +436,15 @@ def _as_one(group):
             counts[kind] = counts.get(kind, 0) + int(number)
     row["remark"] = "; ".join([f"{len(group)} columns"] + [f"{n} {k}" for k, n in counts.items()])
     return row
+
+
+def is_refused(inspection):
+    """Whether `astromosaic.predict` would refuse the table that was inspected."""
+    return _n_problems(inspection) > 0
+
+
+def _n_problems(inspection):
+    return np.count_nonzero(inspection["problem"] != "") + len(inspection.meta["problems"])
 
 
 def _unread(inspection):

@@ -8,6 +8,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..galaxies import LIMIT, MEASURED, MISSING
+from .columns import INTERVAL
 from .units import parse_unit
 from .values import unit_of
 
@@ -26,7 +27,7 @@ PARTS = {
 }
 
 #: How much of each the line of the log has room for.
-_NAMES, _KINDS, _IGNORED, _NOTES, _NOTE_LENGTH = 8, 3, 4, 3, 100
+_NAMES, _KINDS, _IGNORED, _NOTES, _NOTE_LENGTH = 8, 3, 4, 3, 140
 
 
 @dataclass
@@ -192,6 +193,9 @@ class Reading:
             record.measured, record.limits, record.missing = (
                 int(np.count_nonzero(state == s)) for s in (MEASURED, LIMIT, MISSING)
             )
+        for name, end in zip(assignment.interval or (), INTERVAL, strict=False):
+            other = self.of(name)
+            other.holds, other.used, other.remark = f"{assignment.target}_{end}", True, ""
         for part, holds in PARTS.items():
             if name := part_of(assignment, part):
                 other = self.of(name)
@@ -286,7 +290,7 @@ def _unit_of_column(table, name):
 
 def _listed(columns):
     """Columns that are named by what they hold by their name, the others with what they hold."""
-    values = {c: t for c, t in columns.items() if not t.endswith(("_err", "_ivar"))}
+    values = {c: t for c, t in columns.items() if not t.endswith(("_err", "_ivar", "_lo", "_hi"))}
     return abridged([c if c == t else f"{c} = {t}" for c, t in values.items()], _NAMES)
 
 

@@ -14,15 +14,15 @@ from ..filters import list_filters, within_range
 from ..galaxies import Galaxies, Measurement
 from ..properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
 from .assign import assign_columns
-from .columns import SURVEYS, is_extinction, is_identifier
+from .columns import INTERVAL, SURVEYS, is_extinction, is_identifier
 from .exposures import SOURCE_NAMES, read_exposures
 from .extinction import deredden, deredden_spectrum
-from .histories import HISTORIES, read_history
+from .histories import HISTORIES, before_the_big_bang, read_history
 from .reading import Reading, abridged
 from .spectra import is_spectrum, read_spectrum, read_spectrum_column
 from .values import columns_of, pivots, read_fluxes, read_scalar
 
-__all__ = ["read_input", "read_table"]
+__all__ = ["read_input", "read_property", "read_table"]
 
 log = logging.getLogger("astromosaic")
 
@@ -69,6 +69,13 @@ def read_input(data, columns=None, spectrum=None, lookback_time=None):
         galaxies, reading, spectrum = None, Reading(), data
     if spectrum is not None:
         galaxies = _with_spectrum(galaxies, spectrum, reading)
+    for name, n in before_the_big_bang(galaxies).items():
+        message = (
+            f"{name} is not zero before the Big Bang in {n} galaxies, at the redshift given: its "
+            "times are to be lookback times from the galaxy's own redshift"
+        )
+        reading.notes.append(message)
+        reading.warnings.append(message)
     log.info(reading.summary())
     for message in reading.warnings:
         warnings.warn(message, stacklevel=3)
@@ -149,6 +156,30 @@ def read_table(table, columns=None, lookback_time=None):
     galaxies, reading = _read(table, columns, lookback_time)
     log.info(reading.summary())
     return galaxies, reading
+
+
+def read_property(table, column, told):
+    """One property of a table that is not shown to the model, as a label or a truth.
+
+    Parameters
+    ----------
+    table : Table or QTable
+    column : str
+    told : str
+        The property, as ``columns=`` of `read_table` names it, with its unit or without.
+
+    Returns
+    -------
+    Measurement, shape (n,)
+        In the property's internal coordinate.
+
+    Raises
+    ------
+    ValueError
+        As of `read_table`.
+    """
+    galaxies, _ = _read(table[[column]], {column: told}, None)
+    return galaxies.scalars[told.split("[")[0]]
 
 
 def _read(table, columns, lookback_time, alone=True, reading=None):
@@ -335,12 +366,23 @@ def _stack(measurements):
     )
 
 
+def _limits(target, level):
+    """What holds upper limits of a level in sigma, as ``columns=`` says it."""
+    return f"{target}_limit[{level:g} sigma]"
+
+
 def _describe(reading, table, assignments, exposures=None):
     """Write down what was taken for what."""
     of_exposures = exposures.of_exposures if exposures else ()
     reading.convention = " + ".join(dict.fromkeys(a.source for a in assignments))
     for a in assignments:
-        reading.columns[a.column] = a.target
+        of_limits = a.error is None and a.limit_sigma is not None
+        reading.columns[a.column] = _limits(a.target, a.limit_sigma) if of_limits else a.target
+        if a.limit is not None:
+            column, level = a.limit
+            reading.columns[column] = _limits(a.target, level)
+        for column, end in zip(a.interval or (), INTERVAL, strict=False):
+            reading.columns[column] = f"{a.target}_{end}"
         if a.error is not None:
             reading.columns[a.error] = f"{a.target}_{'ivar' if a.inverse_variance else 'err'}"
     # Those of depths, limits and extinctions are used beside the columns to which they belong.
@@ -372,8 +414,9 @@ def _describe(reading, table, assignments, exposures=None):
     known = [a for a in assignments if a.target in PROPERTIES]
     photometry = [a for a in assignments if a.target not in {*PROPERTIES, "ebv"}]
     for a in known:
+        within = " to within its 68% interval" if a.interval else ""
         reading.notes.append(
-            f"{a.target} is taken as known from column {a.column!r} "
+            f"{a.target} is taken as known{within} from column {a.column!r} "
             f"(columns={{{a.column!r}: None}} leaves it out)"
         )
     own_scale = [a for a in photometry if a.softening or a.to_ab]

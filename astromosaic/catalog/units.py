@@ -62,7 +62,7 @@ _MISREAD = {
 
 #: Spellings of the units of properties that have no other scale, by the property's unit. An empty
 #: one means that none is needed.
-_ACCEPTED = {"": {"", "redshift"}, "dex": {"", "dex", "dex(1)"}, "mag": {"", "mag"}}
+_ACCEPTED = {"": {"", "redshift"}, "dex": {"dex", "dex(1)"}, "mag": {"mag"}}
 
 _AB_ZERO_POINT = 1 * u.AB
 
@@ -366,8 +366,7 @@ def to_internal(name, prop, values, unit, errors=None, error_unit=None):
     values, errors : ndarray
         Errors may be None.
     unit, error_unit : astropy.units.UnitBase or None
-        Linear, or dex of the property's unit. What is dimensionless by nature needs no unit, nor
-        do errors in dex.
+        Linear, or dex of the property's unit. Redshifts need no unit, nor do errors in dex.
 
     Returns
     -------
@@ -379,12 +378,13 @@ def to_internal(name, prop, values, unit, errors=None, error_unit=None):
         If a unit is missing or of the wrong kind.
     """
     errors = np.full(values.shape, np.nan) if errors is None else errors
-    if unit is None and prop.unit not in ("", "dex"):
+    if unit is None and prop.unit:
         logarithmic = "" if prop.unit in _ACCEPTED else f" or 'dex({prop.unit})'"
         raise ValueError(no_unit_message(name, f"'{prop.unit}'{logarithmic}"))
     try:
         if prop.unit in _ACCEPTED:
-            if not {str(unit or ""), str(error_unit or "")} <= _ACCEPTED[prop.unit]:
+            accepted = _ACCEPTED[prop.unit]
+            if str(unit or "") not in accepted or str(error_unit or "") not in {"", *accepted}:
                 raise u.UnitConversionError
             return prop.to_internal(values), prop.error_to_internal(values, errors)
         own = u.Unit(prop.unit)
@@ -398,10 +398,18 @@ def to_internal(name, prop, values, unit, errors=None, error_unit=None):
     except u.UnitConversionError:
         errors_have = f" and its errors {str(error_unit)!r}" if error_unit is not None else ""
         h = " (without factors of h)" if "solMass" in prop.unit else ""
+        h = " of the solar one" if prop.name == "metallicity" else h
         raise ValueError(
             f"column {name!r} has unit {str(unit)!r}{errors_have}, but {prop.name} is in "
             f"{prop.unit or 'no unit'!r}{h}; leave it out with columns={{{name!r}: None}}"
         ) from None
+    like_logarithms = values[(values >= prop.low) & (values <= prop.high)]
+    if prop.unit == "solMass" and len(like_logarithms) and not (values >= 10.0**prop.low).any():
+        raise ValueError(
+            f"column {name!r} has unit {str(unit)!r}, but no galaxy has a {prop.name} of "
+            f"{like_logarithms[0]:.4g} solMass: if these are logarithms, give it the unit "
+            "'dex(solMass)'"
+        )
     if prop.name == "sfr":
         # By its definition: rates below the range are set to its lower end.
         values = np.where(values >= 0, np.maximum(values, 10.0**prop.low), values)

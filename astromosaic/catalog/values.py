@@ -112,6 +112,7 @@ def read_fluxes(table, assignment, pivot, counts, length=None):
         bad = (values <= 0) | (flux <= 0)
         bad = count(counts, "limit that is not positive", bad, limited)
         state = np.where(bad, MISSING, np.where(limited, LIMIT, state))
+        count(counts, f"limit of {assignment.limit_sigma:g} sigma", state == LIMIT, limited)
         error = np.where(limited, flux / assignment.limit_sigma, error)
 
     # Limits that stand elsewhere: magnitudes of one sigma of the sky, and columns of their own.
@@ -138,6 +139,8 @@ def read_fluxes(table, assignment, pivot, counts, length=None):
         if magnitude_unit(limit_unit):
             good &= limit < IMPOSSIBLE_MAGNITUDE
         if good.any():
+            if own:
+                count(counts, f"limit of {level:g} sigma in {name}", good, where)
             in_njy, _ = njy(name, np.where(good, limit, np.nan), limit_unit)
             good &= in_njy > 0  # asinh magnitudes go below no flux
             flux, error = np.where(good, in_njy, flux), np.where(good, in_njy / level, error)
@@ -246,6 +249,8 @@ def read_scalar(table, assignment, counts):
         # An error of zero is common for spectroscopic redshifts: it says exact, not bad.
         errors = np.where(errors == 0, np.nan, errors)
     coordinate, error = to_internal(assignment.column, prop, values, unit, errors, error_unit)
+    if assignment.interval is not None:
+        error = _half_interval(table, assignment, prop, unit)
     missing = count(counts, "masked", mask, np.ones_like(mask))
     # Far outside of its range are 99, -99, -9999 and the like, which say that there is none.
     width = prop.high - prop.low
@@ -255,6 +260,17 @@ def read_scalar(table, assignment, counts):
     bad = (error < 0) | np.isinf(error)
     missing |= count(counts, "negative or infinite error", bad, ~missing)
     return measurement(coordinate, error, np.where(missing, MISSING, MEASURED), counts)
+
+
+def _half_interval(table, assignment, prop, unit):
+    """Errors by the ends of the 68% interval, in the internal coordinate; NaN where unknown."""
+    ends = []
+    for name in assignment.interval:
+        values, mask, own = _column(table, name)
+        end, _ = to_internal(name, prop, values, unit if own is None else own)
+        ends.append(np.where(mask, np.nan, end))
+    half = 0.5 * (ends[1] - ends[0])
+    return np.where(np.isfinite(half) & (half != 0), half, np.nan)
 
 
 def pivots(names):

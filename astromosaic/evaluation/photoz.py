@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..results import is_result
 from . import metrics
 
 __all__ = ["format_report", "observed_magnitude", "run", "truth_column"]
@@ -178,6 +179,11 @@ def truth_column(table, truth=None):
         return truth
     for name in TRUTH_COLUMNS:
         if name in table.colnames:
+            if name == "redshift" and is_result(table.meta):
+                raise ValueError(
+                    "column 'redshift' has predictions of astromosaic: name the column of true "
+                    "redshifts"
+                )
             return name
     raise ValueError(f"no column of true redshifts ({', '.join(TRUTH_COLUMNS)}) was found; name it")
 

@@ -25,9 +25,14 @@ def to_qp(posterior, quantiles=None, grid=None):
         return _of_vector(posterior, quantiles, grid)
     if grid is not None:
         density, grid = posterior.pdf(grid), posterior._without_unit(grid)
-        return qp.Ensemble(
-            qp.interp, data={"xvals": grid, "yvals": np.asarray(getattr(density, "value", density))}
-        )
+        density = np.asarray(getattr(density, "value", density))
+        if np.any(outside := ~(density > 0).any(axis=1)):
+            raise ValueError(
+                f"the grid, from {grid.min():.4g} to {grid.max():.4g}, misses all of "
+                f"{posterior.name} in {outside.sum()} galaxies: is it wide enough, and in the unit "
+                f"{posterior.coordinate.unit!r}?"
+            )
+        return qp.Ensemble(qp.interp, data={"xvals": grid, "yvals": density})
     quantiles = QUANTILES if quantiles is None else np.asarray(quantiles, float)
     values = posterior.quantile(quantiles)
     return _of_quantiles(quantiles, np.array(getattr(values, "value", values)))

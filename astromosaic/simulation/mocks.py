@@ -101,6 +101,8 @@ def simulate(
         raise FileExistsError(f"{output} exists already; choose another name or remove it")
     if sample not in SAMPLES:
         raise ValueError(f"unknown sample {sample!r}; known are {', '.join(SAMPLES)}")
+    if n_train + n_test < 1:
+        raise ValueError("n_train and n_test are zero: there is nothing to make")
     ingredients = check_ingredients(ingredients)
     parts = Path(f"{output}.parts")
     parts.mkdir(parents=True, exist_ok=True)
@@ -156,6 +158,8 @@ def load_mocks(path, group="train", datasets=None, limit=None):
     """
     import h5py
 
+    if not h5py.is_hdf5(path):
+        raise ValueError(f"{path} is no HDF5 file; make one of mocks with 'astromosaic simulate'")
     with h5py.File(path) as file:
         names = list(file.get(group, ())) if datasets is None else datasets
         lacking = [a for a in ("filters", "provenance") if a not in file.attrs]

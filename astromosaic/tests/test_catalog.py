@@ -418,7 +418,7 @@ def test_properties():
             "stellar_mass": [1e10, 2e10, 0.0] * u.solMass,
             "stellar_mass_err": [1e9, 1e9, 1e9] * u.solMass,
             "sfr": [1.0, 0.0, -1.0] * u.solMass / u.yr,
-            "metallicity": [-0.1, 0.1, 0.2],
+            "metallicity": [-0.1, 0.1, 0.2] * u.dex,
             "dust_av": [0.1, 0.2, 0.3] * u.mag,
         }
     )
@@ -552,11 +552,47 @@ def test_errors_of_another_kind_are_named(table):
         ("sfr", "solMass"),
         ("dust_av", "nJy"),
         ("metallicity", "solMass"),
+        ("metallicity", ""),
+        ("metallicity", None),
+        ("dust_av", None),
     ],
 )
 def test_wrong_units_of_properties(name, unit):
     with pytest.raises(ValueError, match=f"'{name}'"):
         read_table(Table({name: Column([1.0], unit=unit)}))
+
+
+def test_logarithms_are_no_masses():
+    table = Table({"stellar_mass": Column([10.2, -99.0, 11.0], unit=u.solMass)})
+    with pytest.raises(ValueError, match=r"'stellar_mass'.*dex\(solMass\)"):
+        read_table(table)
+    table["stellar_mass"][2] = 3e9  # one row that is off spoils no table
+    assert read_table(table)[0].scalars["stellar_mass"].value[2] == pytest.approx(np.log10(3e9))
+
+
+def test_predicted_properties_are_known_to_within_their_interval():
+    table = QTable({"stellar_mass": [1e10, 2e10] * u.solMass})
+    table["stellar_mass_lo"] = [0.5e10, np.nan] * u.solMass
+    table["stellar_mass_hi"] = [2e10, np.nan] * u.solMass
+    galaxies, reading = read_table(table)
+    error = galaxies.scalars["stellar_mass"].error
+    np.testing.assert_allclose(error, [np.log10(2.0), np.nan], rtol=1e-6)
+    assert reading.columns["stellar_mass_hi"] == "stellar_mass_hi"
+    assert not reading.ignored
+    # Errors, where there are some, say more.
+    table["stellar_mass_err"] = [1e9, 1e9] * u.solMass
+    error = read_table(table)[0].scalars["stellar_mass"].error
+    np.testing.assert_allclose(error, np.array([0.1, 0.05]) / np.log(10), rtol=1e-6)
+
+
+def test_limits_are_recorded_with_their_level():
+    table = QTable({"lsst_u": [5.0, np.nan] * u.nJy, "lim": [26.0, 26.0] * u.ABmag})
+    _, reading = read_table(table, {"lim": "lsst_u_limit[3 sigma]"})
+    assert reading.columns == {"lsst_u": "lsst_u", "lim": "lsst_u_limit[3 sigma]"}
+    assert reading.counts["limit of 3 sigma in lim"] == 1
+    _, reading = read_table(table[["lim"]], {"lim": "lsst_u_limit[5 sigma]"})
+    assert reading.columns == {"lim": "lsst_u_limit[5 sigma]"}
+    assert reading.counts == {"limit of 5 sigma": 2}
 
 
 def test_factors_of_h_are_refused():

@@ -186,10 +186,22 @@ def test_columns(tmp_path, weights, capsys):
     table["a"].unit = table["b"].unit = "mag(AB)"
     table.write(path)
     arguments = ["--query", "redshift", "--weights", weights, "--output", tmp_path / "o.ecsv"]
-    assert "columns=" in fails(capsys, "predict", path, *arguments)
+    assert "--columns 'a=lsst_r'" in fails(capsys, "predict", path, *arguments)
     arguments += ["--columns", "a=sdss_g, b=sdss_r, old=none"]
     assert main([str(a) for a in ["predict", path, *arguments]]) == 0
     assert "filter curves: sdss_g, sdss_r" in capsys.readouterr().out
+
+
+def test_several_queries(tmp_path, weights, capsys):
+    path, output = tmp_path / "catalog.ecsv", tmp_path / "o.ecsv"
+    Table({"sdss_g": [19.0], "sdss_r": [18.1]}, units=["mag(AB)"] * 2).write(path)
+    command = ["predict", path, "--weights", weights, "--output", output, "--query", "redshift"]
+    assert main([str(a) for a in [*command, "--query", "sfr,dust_av"]]) == 0
+    assert {"redshift", "sfr", "dust_av"} <= set(read_catalog(output).colnames)
+    capsys.readouterr()
+    # What was predicted is no truth to measure with.
+    assert "true redshifts" in fails(capsys, "evaluate", "photoz", "--data", output)
+    assert "no HDF5 file" in fails(capsys, "evaluate", "simulated", "--data", path)
 
 
 def test_times_of_histories(tmp_path, weights, capsys):
@@ -197,7 +209,7 @@ def test_times_of_histories(tmp_path, weights, capsys):
     Table({"redshift": [0.1], "sfh": [[1.0, 2.0, 3.0]] * u.solMass / u.yr}).write(path)
     assert main(["inspect", str(path), "--lookback-time", "0, 100, 1e3, 3000 Myr"]) == 0
     assert "no times" not in capsys.readouterr().out
-    assert main(["inspect", str(path)]) == 0
+    assert main(["inspect", str(path)]) == 1
     assert "no times" in capsys.readouterr().out
     output = tmp_path / "o.ecsv"
     arguments = ["predict", path, "--query", "stellar_mass", "--weights", weights]

@@ -141,13 +141,15 @@ def test_saved_and_loaded(shifted, tmp_path):
         shifted.save(tmp_path / "nowhere" / "new.safetensors")
 
 
-def test_labels_are_never_inputs(parent):
+def test_labels_are_never_inputs(parent, caplog):
+    caplog.set_level("INFO", "astromosaic")
     table = toy_table(160, offset=0.5)
     table["redshift"] = table["z_spec"]
     for labels in ("z_spec", "redshift", {"redshift": "z_spec"}):
         sample = read_labels(table, labels)
         assert sample.galaxies.scalars == {}
         assert np.allclose(np.expm1(sample.truth["redshift"]), table["z_spec"], atol=1e-5)
+    assert "taken as known" not in caplog.text
     # Nor by any column's name: that of the labels does not matter.
     quick = replace(QUICK, steps=12, measurements=2)
     table.remove_column("redshift")

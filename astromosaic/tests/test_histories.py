@@ -240,3 +240,17 @@ def test_other_errors(rates):
         read_table(
             Table({"sfh": Column(rates, unit=SFR), "mag_g": np.ones(N), "mag_r": np.ones(N)})
         )
+
+
+def test_stars_before_the_big_bang_are_warned_of():
+    def table(redshift, **columns):
+        rates = [[1.0, 2.0, 3.0]] * u.solMass / u.yr
+        return QTable({"redshift": [redshift], "sfh": rates, **columns})
+
+    time = [0.0, 4.0, 8.0, 13.0] * u.Gyr
+    with pytest.warns(UserWarning, match="before the Big Bang in 1 galaxies"):
+        _, reading = read_input(table(2.0), lookback_time=time)
+    assert "Big Bang" in reading.notes[-1]
+    # There is time enough, or it is not known exactly when.
+    read_input(table(0.01), lookback_time=time)
+    read_input(table(2.0, redshift_err=[0.5]), lookback_time=time)

@@ -500,7 +500,7 @@ def test_command(table, tmp_path, capsys):
 def test_command_on_a_table_that_is_refused(tmp_path, capsys):
     path = tmp_path / "catalog.csv"
     path.write_text("id,lsst_r,lsst_i\n1,20.1,19.8\n")
-    assert main(["inspect", str(path)]) == 0
+    assert main(["inspect", str(path)]) == 1
     out, err = capsys.readouterr()
     assert out.count("has no unit") == 2
     assert "predict refuses this table until the 2 problems above are mended" in out
@@ -510,7 +510,7 @@ def test_command_on_a_table_that_is_refused(tmp_path, capsys):
 def test_options_of_several_suggestions_go_together(tmp_path, capsys):
     path = tmp_path / "catalog.csv"
     path.write_text("mag_g,mag_r,stellar_mass\n20.1,19.8,1e10\n")
-    assert main(["inspect", str(path)]) == 0
+    assert main(["inspect", str(path)]) == 1
     lines = re.findall(r'--columns "[^"]*"', capsys.readouterr().out)
     assert len(lines) == 2
     arguments = [part for line in lines for part in shlex.split(line)]

@@ -213,8 +213,10 @@ def test_errors_say_what_to_do(model, galaxies):
         joint.sample(2, order=["redshift", "redshift"])
     with pytest.raises(ValueError, match="leave at least one"):
         joint.condition(redshift=1.0, sfr=1.0 * u.Msun / u.yr)
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="'halo_mass' was not asked; there are redshift, sfr"):
         joint.condition(halo_mass=1e12)
+    with pytest.raises(ValueError, match="lsst_r is given as negative"):
+        JointPosterior(model, galaxies[:2], ["redshift", "lsst_r"]).condition(lsst_r=-5 * u.nJy)
     with pytest.raises(ValueError, match="sfr is given outside"):
         joint.condition(sfr=-1.0 * u.Msun / u.yr)
     with pytest.raises(ValueError, match="redshift is given outside"):

@@ -9,8 +9,14 @@ from astropy.table import QTable, Table
 
 from astromosaic import plotting
 from astromosaic.cli import main
+from astromosaic.cosmology import age_gyr
 from astromosaic.plotting import plot_galaxy
-from astromosaic.properties import LOOKBACK_EDGES, PROPERTIES, SPECTRUM_WAVELENGTH
+from astromosaic.properties import (
+    LOOKBACK_EDGES,
+    LOOKBACK_MIDDLES,
+    PROPERTIES,
+    SPECTRUM_WAVELENGTH,
+)
 
 plt = pytest.importorskip("matplotlib.pyplot")
 plt.switch_backend("Agg")
@@ -57,10 +63,12 @@ def spherex(flux=1e5, error=1e4):
                    "spherex_err": np.full((1, 102), error) * u.nJy})  # fmt: skip
 
 
-def histories():
-    table = QTable({"redshift": [0.5]})
-    table["sfh"] = np.full((1, 31), 3.0) * u.solMass / u.yr
-    table["mah"] = np.geomspace(1e12, 1e9, 31)[None] * u.solMass
+def histories(redshift=0.5):
+    age = age_gyr(redshift)
+    table = QTable({"redshift": [redshift]})
+    table["sfh"] = np.where(LOOKBACK_EDGES[:-1] < age, 3.0, 0.0)[None] * u.solMass / u.yr
+    mass = np.where(LOOKBACK_MIDDLES < age, np.geomspace(1e12, 1e9, 31), 0.0)
+    table["mah"] = mass[None] * u.solMass
     return table
 
 
@@ -169,10 +177,9 @@ def test_limits_are_arrows(model):
 
 
 def test_histories_end_at_the_big_bang(model):
-    table = histories()
     ages = []
     for redshift in (0.5, 4.0):
-        table["redshift"] = [redshift]
+        table = histories(redshift)
         figure = plot_galaxy(table, model=model)
         (axis,) = [a for a in figure.axes if a.get_ylabel().startswith("SFR")]
         ages.append(max(line.get_xdata().max() for line in axis.lines[:1]))

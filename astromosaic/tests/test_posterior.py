@@ -187,6 +187,20 @@ def test_quantiles_are_of_probabilities():
     for posterior in (scalar, vector):
         with pytest.raises(ValueError, match="between 0 and 1"):
             posterior.quantile([0.5, 1.5])
+        with pytest.raises(ValueError, match="such as 0.68, not 68"):
+            posterior.interval(68)
+    with pytest.raises(ValueError, match=r"shape \(3,\) for 2 galaxies.*pdf"):
+        scalar.cdf([0.1, 0.2, 0.3])
+
+
+def test_a_grid_in_another_unit_is_no_ensemble():
+    pytest.importorskip("qp")
+    posterior = Posterior.from_logits(
+        "stellar_mass", gaussian_logits("stellar_mass", [10.0], [0.1])
+    )
+    with pytest.raises(ValueError, match="8 to 12, misses all of stellar_mass in 1 .*'solMass'"):
+        posterior.to_qp(grid=np.linspace(8.0, 12.0, 50))
+    assert posterior.to_qp(grid=np.geomspace(1e8, 1e12, 500)).npdf == 1
 
 
 def test_draws_of_different_properties_are_independent():

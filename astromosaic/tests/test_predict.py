@@ -240,6 +240,29 @@ def test_bad_queries_are_refused(model, query):
         model.predict(lsst_table(), query)
 
 
+def test_queries_and_draws_of_a_wrong_kind(model):
+    with pytest.raises(ValueError, match=r"query=\['redshift', 'sfr'\]"):
+        model.predict(lsst_table(), "redshift, sfr")
+    with pytest.raises(TypeError, match="NoneType: give a name"):
+        model.predict(lsst_table(), None)
+    with pytest.raises(ValueError, match="whole number of draws"):
+        model.predict(lsst_table(), samples=10.0)
+
+
+def test_a_prediction_given_back_is_known_to_within_its_interval(model):
+    table = lsst_table(5)
+    result = model.predict(table, ["redshift"])
+    exact, loose = table.copy(), table.copy()
+    exact["redshift"] = result["redshift"]
+    for name in ("redshift", "redshift_lo", "redshift_hi"):
+        loose[name] = result[name]
+    width = [
+        np.log(r["stellar_mass_hi"] / r["stellar_mass_lo"]).value.mean()
+        for r in (model.predict(t, "stellar_mass") for t in (exact, loose))
+    ]
+    assert width[1] > 1.02 * width[0]
+
+
 def test_not_a_table(model):
     with pytest.raises(TypeError, match="Table"):
         model.predict(np.zeros((3, 6)))

@@ -153,7 +153,7 @@ def test_inverse_variances():
         ("redshift", None, [0.1, 0.2]),
         ("stellar_mass", "solMass", [1e10, 2e11]),
         ("stellar_mass", "dex(solMass)", [10.0, 11.3]),
-        ("metallicity", None, [-0.5, 0.1]),
+        ("metallicity", "dex", [-0.5, 0.1]),
         ("spectrum", "uJy", np.full((2, 1071), 3.0)),
         ("sfh", "solMass / yr", np.full((2, 31), 3.0)),
         ("mah", "dex(solMass)", np.full((2, 31), 11.0)),
@@ -457,7 +457,7 @@ def test_limits_where_the_error_is_missing(unit):
 def test_limits_are_positive():
     m, counts = read([-1.0, 0.0, 1.0], "nJy", [np.nan] * 3, error_unit="nJy", limit_sigma=3.0)
     np.testing.assert_array_equal(m.state, [MISSING, MISSING, LIMIT])
-    assert counts == {"limit that is not positive": 2}
+    assert counts == {"limit that is not positive": 2, "limit of 3 sigma": 1}
     # A column of limits alone.
     m, _ = read([30.0, np.nan], "nJy", limit_sigma=3.0)
     np.testing.assert_array_equal(m.state, [LIMIT, MISSING])

@@ -76,6 +76,7 @@ def test_what_zero_points_may_be():
     assert read_zero_points({"lsst_u": -0.1 * u.mag, "lsst_g": 0.2}) == {
         "lsst_u": -0.1, "lsst_g": 0.2,
     }  # fmt: skip
+    assert read_zero_points({"lsst_u": 50 * u.mmag}) == {"lsst_u": pytest.approx(0.05)}
 
 
 @pytest.mark.parametrize(

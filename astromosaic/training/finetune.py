@@ -300,14 +300,13 @@ def _label_columns(labels, table):
 
 def _read_truth(table, name, column, columns):
     """Labels in the internal coordinate of their property; NaN where there is none."""
-    from ..catalog import read_table
+    from ..catalog import read_property
 
     told = columns.get(column) or name
     if told.split("[")[0] != name:
         raise ValueError(f"column {column!r} is a label of {name}, but columns= says {told!r}")
     # By itself, so that it is read as any input would be, with its unit.
-    galaxies, _ = read_table(table[[column]], {column: told})
-    prop, scalar = PROPERTIES[name], galaxies.scalars[name]
+    prop, scalar = PROPERTIES[name], read_property(table, column, told)
     truth = np.where(scalar.state == MEASURED, scalar.value, np.nan)
     truth[(truth < prop.low) | (truth > prop.high)] = np.nan
     if not np.isfinite(truth).any():
