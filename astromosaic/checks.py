@@ -1,7 +1,7 @@
-"""Whether the light of a galaxy agrees with itself.
+"""Whether what is known of a galaxy agrees with itself.
 
-Each band, and each part of a spectrum or of SPHEREx, is hidden in turn and predicted from all
-else that is known. A measurement that is far outside of what the model expects is wrong, or the
+Each band, each part of a spectrum or of SPHEREx, and each known property, is hidden in turn and
+predicted from all else that is known. A measurement that is far outside of what the model expects is wrong, or the
 galaxy is unlike any that the model knows.
 """
 
@@ -31,7 +31,7 @@ _BLOCK = 1024
 
 
 def consistency(model, galaxies, progress=False):
-    r"""How well each part of the light agrees with everything else that is known.
+    r"""How well each part of what is known agrees with everything else that is.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def consistency(model, galaxies, progress=False):
     Returns
     -------
     names : tuple of str
-        The filters, and parts of vectors by their range of wavelength, such as
-        ``spherex 0.74-1.11 um``.
+        The filters, parts of vectors by their range of wavelength, such as
+        ``spherex 0.74-1.11 um``, and known properties.
     by_part : ndarray (n, parts)
         Two-sided probability of a measurement as far out as this; NaN where there is none.
     overall : ndarray (n,)
@@ -63,19 +63,23 @@ def consistency(model, galaxies, progress=False):
 
     parts = [(name, None, column) for column, name in enumerate(galaxies.filters)]
     parts += [part for vector in _PARTS if vector in galaxies.vectors for part in _parts_of(vector)]
+    parts += [(name, name, None) for name in galaxies.scalars]
     measured = np.zeros((len(galaxies), len(parts)), bool)
     for k, (_, vector, index) in enumerate(parts):
-        measured[:, k] = (
-            galaxies.photometry.state[:, index] == MEASURED
-            if vector is None
-            else _can_be_judged(galaxies.vectors[vector], index).sum(axis=1) >= _FEWEST
-        )
+        if vector is None:
+            measured[:, k] = galaxies.photometry.state[:, index] == MEASURED
+        elif index is None:
+            measured[:, k] = galaxies.scalars[vector].state == MEASURED
+        else:
+            measured[:, k] = _can_be_judged(galaxies.vectors[vector], index).sum(axis=1) >= _FEWEST
     by_part = np.full(measured.shape, np.nan)
     enough = measured.sum(axis=1) >= 3
     for k, (_, vector, index) in enumerate(tqdm(parts, unit="part", disable=not progress)):
         rows = np.flatnonzero(measured[:, k] & enough)
         if len(rows) and vector is None:
             by_part[rows, k] = _of_band(model, galaxies[rows], index)
+        elif len(rows) and index is None:
+            by_part[rows, k] = _of_property(model, galaxies[rows], vector)
         elif len(rows):
             for some in np.array_split(rows, -(-len(rows) // _BLOCK)):
                 by_part[some, k] = _of_elements(model, galaxies[some], vector, index)
@@ -110,6 +114,18 @@ def _of_band(model, galaxies, column):
     error = np.nan_to_num(galaxies.photometry.error[:, column, None].astype(float))
     sigma = np.hypot(error, _UNSTATED * np.abs(flux)) + 1e-12
     below = np.sum(posterior.probability * ndtr((value - flux) / sigma), axis=1)
+    return 2 * np.minimum(below, 1 - below)
+
+
+def _of_property(model, galaxies, name):
+    """The two-sided probability of a property, known of all of the galaxies."""
+    known = galaxies.scalars[name]
+    others = {k: v for k, v in galaxies.scalars.items() if k != name}
+    posterior = model.posterior_of(replace(galaxies, scalars=others), [name])[name]
+    # What is known exactly is still known to a bin only.
+    sigma = np.hypot(np.nan_to_num(known.error)[:, None], np.diff(posterior.edges, axis=1))
+    z = (known.value[:, None].astype(float) - posterior._centers()) / sigma
+    below = np.sum(posterior.probability * ndtr(z), axis=1)
     return 2 * np.minimum(below, 1 - below)
 
 

@@ -27,7 +27,7 @@ FLAGS = {
     2: "fewer than three values known",
     4: "brighter or fainter than what the model was trained on, or a given property or the "
     "redshift beyond it",
-    8: "its light disagrees with itself (looked for with check=True only)",
+    8: "its light, or a given property, disagrees with the rest (looked for with check=True only)",
     16: "more like a star than like any galaxy (looked for with check=True only)",
     32: "more like a quasar than like any galaxy (looked for with check=True only)",
 }

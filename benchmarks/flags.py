@@ -88,6 +88,9 @@ def main():
         flux = np.repeat(flux, len(galaxies), axis=0)
         quasar = observed(flux, galaxies.filters, brightness, rng)
         report(f"quasar at z = {z}", model, quasar, brightness)
+    with_redshift = give(truths, ("LSST", "redshift"), "survey", args.seed)[bright]
+    report("LSST+redshift (false alarms)", model, with_redshift, brightness)
+    report("redshift of another galaxy", model, of_another(with_redshift, "redshift"), brightness)
     with_spherex = give(truths, ("LSST", "SPHEREx"), "survey", args.seed)[bright]
     report("LSST+SPHEREx (false alarms)", model, with_spherex, brightness)
     for magnitudes in (0.5, 1.0):
@@ -146,16 +149,14 @@ def shifted_part(galaxies, vector, part, magnitudes):
     return replace(galaxies, vectors=vectors)
 
 
-def of_another(galaxies, vector):
-    """Galaxies with a vector of the one that is next in brightness in i, as in a wrong match."""
+def of_another(galaxies, name):
+    """Galaxies with a vector or a property of the one that is next in brightness in i, as in a wrong match."""
     order = np.argsort(galaxies.photometry.value[:, galaxies.filters.index("lsst_i")])
     other = np.empty_like(order)
     other[order] = np.roll(order, 1)
-    seen = galaxies.vectors[vector]
-    swapped = replace(
-        seen, value=seen.value[other], error=seen.error[other], state=seen.state[other]
-    )
-    return replace(galaxies, vectors={**galaxies.vectors, vector: swapped})
+    kind = "vectors" if name in galaxies.vectors else "scalars"
+    known = getattr(galaxies, kind)
+    return replace(galaxies, **{kind: {**known, name: known[name][other]}})
 
 
 def seen_as(galaxies, flux, rng):

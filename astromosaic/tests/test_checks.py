@@ -11,7 +11,7 @@ from astromosaic import load_model
 from astromosaic.checks import INCONSISTENT, consistency
 from astromosaic.evaluation.inputs import give, load_truths
 from astromosaic.evaluation.paper import bundled_subset
-from astromosaic.galaxies import LIMIT, MISSING, Galaxies, Measurement
+from astromosaic.galaxies import LIMIT, MEASURED, MISSING, Galaxies, Measurement
 
 N = 300
 
@@ -49,6 +49,21 @@ def test_a_band_that_is_a_magnitude_off_is_found_and_named(model, galaxies):
     assert caught.mean() > 0.9
     worst = by_band[caught].argmin(axis=1)
     assert np.mean(worst == galaxies.filters.index("lsst_i")) > 0.5
+
+
+def test_a_known_property_that_is_wrong_is_found_and_named(model, galaxies):
+    truths = load_truths(bundled_subset(), "test", 2 * N)
+    redshift = truths["redshift"][np.flatnonzero(truths["mag_i"] < 24)[:N]]
+    found = []
+    for z in (redshift, redshift[::-1]):
+        known = Measurement(z, np.full(N, np.nan), np.full(N, MEASURED))
+        names, by_part, overall = consistency(model, replace(galaxies, scalars={"redshift": known}))
+        found.append(overall < INCONSISTENT)
+    assert names == (*galaxies.filters, "redshift")
+    assert np.mean(found[0]) < 0.05
+    caught, far = found[1], np.abs(redshift - redshift[::-1]) > 0.2
+    assert np.mean(caught[far]) > 0.6
+    assert np.mean(by_part[caught].argmin(axis=1) == names.index("redshift")) > 0.5
 
 
 def test_an_overall_shift_is_not_an_error(model, galaxies):

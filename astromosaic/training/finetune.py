@@ -249,6 +249,7 @@ def read_labels(
     truth = {p: _read_truth(data, p, column, columns) for p, column in labels.items()}
     weight, weight_column = _read_weights(data, row_weights)
     hidden = [*labels.values(), *([weight_column] if weight_column else [])]
+    hidden += [name for name in labels if name in data.colnames and name not in columns]
     galaxies, reading = read_input(
         data, {**columns, **dict.fromkeys(hidden)}, spectrum, lookback_time
     )
