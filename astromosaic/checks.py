@@ -1,8 +1,8 @@
 """Whether what is known of a galaxy agrees with itself.
 
 Each band, each part of a spectrum or of SPHEREx, and each known property, is hidden in turn and
-predicted from all else that is known. A measurement that is far outside of what the model expects is wrong, or the
-galaxy is unlike any that the model knows.
+predicted from all else that is known. A measurement that is far outside of what the model expects
+is wrong, or the galaxy is unlike any that the model knows.
 """
 
 from dataclasses import replace

@@ -150,7 +150,7 @@ def shifted_part(galaxies, vector, part, magnitudes):
 
 
 def of_another(galaxies, name):
-    """Galaxies with a vector or a property of the one that is next in brightness in i, as in a wrong match."""
+    """Galaxies with a vector or a property of the one next in brightness, as in a wrong match."""
     order = np.argsort(galaxies.photometry.value[:, galaxies.filters.index("lsst_i")])
     other = np.empty_like(order)
     other[order] = np.roll(order, 1)
