@@ -63,11 +63,14 @@ class Outsiders:
     def of_card(cls, card, light):
         """The classifier of one of `LIGHT` in a model card; None if it has none."""
         entry = card.get(CARD_KEY, {}).get(light)
-        if entry is None:
-            return None
+        return None if entry is None else cls.of_entry(entry)
+
+    @classmethod
+    def of_entry(cls, entry):
+        """The classifier that `to_entry` wrote."""
         return cls(np.array(entry["hidden"]), np.array(entry["logits"]), entry["threshold"])
 
-    def to_card(self):
+    def to_entry(self):
         """The same as plain types for a model card, coefficients to four digits."""
 
         def plain(array):

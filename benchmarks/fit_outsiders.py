@@ -115,8 +115,7 @@ def main():
 def with_threshold(classifier, of_galaxies):
     """The classifier as it will be read, with the threshold from probabilities of galaxies."""
     threshold = float(np.quantile(of_galaxies[:, 0], FALSE_ALARMS))
-    entry = Outsiders(classifier.hidden, classifier.logits, threshold).to_card()
-    return Outsiders.of_card({CARD_KEY: {"any": entry}}, "any")
+    return Outsiders.of_entry(Outsiders(classifier.hidden, classifier.logits, threshold).to_entry())
 
 
 def bright_truths(path, group):
@@ -207,7 +206,7 @@ def fit(states, kinds, seed):
 
 def judged(model, classifier, flux, filters, magnitude, rng):
     """Probabilities, flags, magnitudes and cameras of those with enough bands."""
-    model.card[CARD_KEY] = {"broadband": classifier.to_card()}
+    model.card[CARD_KEY] = {"broadband": classifier.to_entry()}
     parts = []
     for galaxies, rows, camera in observe_all(flux, filters, magnitude, NOISE, rng):
         probability, flags = classify(model, galaxies)
@@ -219,7 +218,7 @@ def judged(model, classifier, flux, filters, magnitude, rng):
 
 def judged_spectra(model, classifier, flux, rng):
     """Probabilities and flags, and the signal to noise in the median pixel, NaN without errors."""
-    model.card[CARD_KEY] = {"spectrum": classifier.to_card()}
+    model.card[CARD_KEY] = {"spectrum": classifier.to_entry()}
     parts = []
     for galaxies in observe_spectra(flux, NOISE, rng):
         spectrum = galaxies.vectors["spectrum"]
@@ -233,7 +232,7 @@ def write(source, target, classifiers):
     """The same weights with the classifiers in the card; the file appears whole or not at all."""
     with safe_open(source, framework="pt") as file:
         metadata = file.metadata()
-    entry = {light: classifier.to_card() for light, classifier in classifiers.items()}
+    entry = {light: classifier.to_entry() for light, classifier in classifiers.items()}
     card = json.loads(metadata["card"]) | {CARD_KEY: entry}
     temporary = Path(f"{target}.tmp")
     save_file(load_file(source), temporary, metadata=metadata | {"card": json.dumps(card)})

@@ -60,7 +60,7 @@ def classifier(bundled):
 @pytest.fixture(scope="module")
 def model(bundled, classifier):
     """The bundled weights with that classifier."""
-    entry = {"broadband": classifier.to_card(), "spectrum": classifier.to_card()}
+    entry = {"broadband": classifier.to_entry(), "spectrum": classifier.to_card()}
     return Model(bundled.network, bundled.card | {CARD_KEY: entry}, bundled.checksum)
 
 
@@ -172,7 +172,7 @@ def test_a_model_without_classifier_flags_nothing(bundled, galaxies):
 
 def test_a_classifier_of_an_earlier_version_is_none(bundled, classifier, galaxies, tmp_path):
     """Its entry in the card was not by kind of light."""
-    card = bundled.card | {CARD_KEY: classifier.to_card()}
+    card = bundled.card | {CARD_KEY: classifier.to_entry()}
     model, path = Model(bundled.network, card, bundled.checksum), tmp_path / "old.safetensors"
     with pytest.warns(UserWarning, match="no classifier of stars and quasars"):
         result = model.predict(table_of(galaxies[:5]), "redshift", check=True)
@@ -188,7 +188,7 @@ def test_the_classifier_is_kept_in_the_file_of_weights(model, galaxies, tmp_path
     assert again.card[CARD_KEY] == model.card[CARD_KEY]
     # Coefficients are rounded once, not each time.
     for light in LIGHT:
-        entry = Outsiders.of_card(again.card, light).to_card()
+        entry = Outsiders.of_card(again.card, light).to_entry()
         assert entry == model.card[CARD_KEY][light]
     assert len(json.dumps(model.card[CARD_KEY])) < 120_000
     np.testing.assert_allclose(
