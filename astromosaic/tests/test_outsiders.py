@@ -60,7 +60,7 @@ def classifier(bundled):
 @pytest.fixture(scope="module")
 def model(bundled, classifier):
     """The bundled weights with that classifier."""
-    entry = {"broadband": classifier.to_entry(), "spectrum": classifier.to_card()}
+    entry = {"broadband": classifier.to_entry(), "spectrum": classifier.to_entry()}
     return Model(bundled.network, bundled.card | {CARD_KEY: entry}, bundled.checksum)
 
 
