@@ -165,10 +165,15 @@ EXTRAS = {
 
 # Remedies that are told in Python's words, and the options that do the same.
 _OPTIONS = (
-    (r"columns=\{'([^']+)': None\}", r"--columns '\1=none'"),
-    (r"columns=\{name: None\}", "--columns NAME=none"),
-    (r"columns=\{'([^']+)': '([^']+)'\}", r"--columns '\1=\2'"),
-    (r"table\['([^']+)'\]\.unit = '([^']+)'", r"--columns '\1=WHAT[\2]'"),
+    (r"columns=\{'([^']+)':\s+None\}", r"--columns '\1=none'"),
+    (r"columns=\{name:\s+None\}", "--columns NAME=none"),
+    (r"columns=\{'([^']+)':\s+'([^']+)'\}", r"--columns '\1=\2'"),
+    (
+        r"give it one,\s+e\.g\.\s+table\['[^']+'\]\.unit\s+=\s+",
+        "write one into the file, or tell it behind what the column holds, as in --columns "
+        "'flux=lsst_r[nJy]'; e.g. ",
+    ),
+    (r"table\['[^']+'\]\.unit\s+=\s+", "in the file, "),
 )
 
 
@@ -445,7 +450,7 @@ def _add_plot(commands):
     _add_device(parser)
 
 
-def _true_values(table, labels, row):
+def _true_values(table, labels, row, columns):
     """What columns hold in one row, by property, where they hold anything."""
     from .catalog import read_property
     from .galaxies import MEASURED
@@ -458,7 +463,10 @@ def _true_values(table, labels, row):
         if column not in getattr(table, "colnames", ()):
             raise ValueError(f"there is no column {column!r} for the truth; name another")
         # By itself, so that it is read as any input would be, with its unit.
-        scalar = read_property(table, column, name)[row : row + 1]
+        told = columns.get(column) or name
+        if told.split("[")[0] != name:
+            raise ValueError(f"--truth has {column!r} for {name}, but --columns says {told!r}")
+        scalar = read_property(table, column, told)[row : row + 1]
         if MEASURED in scalar.state:
             truth[name] = float(PROPERTIES[name].to_physical(scalar.value[0]))
     return truth
@@ -474,7 +482,7 @@ def _plot(args):
     check_figure(args.output)
     data, spectrum = _read_data(args)
     labels = {"redshift": args.truth} if isinstance(args.truth, str) else args.truth or {}
-    truth = _true_values(data, labels, args.row)
+    truth = _true_values(data, labels, args.row, args.columns or {})
     model = load_model(args.weights, **_given(args, "device"))
     columns = {**(args.columns or {}), **dict.fromkeys(labels.values())}  # which are not given
     figure = plot_galaxy(

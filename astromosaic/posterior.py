@@ -157,7 +157,7 @@ class _Answer:
 
 def _tails(level):
     """Probabilities of the ends of a central interval."""
-    if not 0 < level < 1:
+    if not 0 < level <= 1:
         raise ValueError(f"the level of an interval is between 0 and 1, such as 0.68, not {level}")
     return 0.5 - level / 2, 0.5 + level / 2
 
@@ -316,11 +316,11 @@ class Posterior(_Answer):
     def cdf(self, value):
         """Probability to be below a value, one for each galaxy or one for all; (n,).
 
-        At the true values this is the probability integral transform. Other than that of `pdf`,
-        the argument is no grid.
+        At the true values this is the probability integral transform. Unlike that of `pdf`, the
+        argument is no grid.
         """
         value = self._without_unit(value)
-        if value.shape not in ((), (len(self),)):
+        if value.shape not in ((), (1,), (len(self),)):
             raise ValueError(
                 f"values of shape {value.shape} for {len(self)} galaxies: give one for all, or one "
                 "for each of them; a grid that all share is what pdf() takes"

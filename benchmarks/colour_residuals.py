@@ -33,6 +33,8 @@ FEWEST = 30
 _SIGNAL_TO_NOISE = 5.0
 # How near in redshift and magnitude is near.
 _NEAR = (0.02, 0.1)
+# In terms of that, mocks beyond this are not like a galaxy.
+_FARTHEST = 3.0
 
 
 def main():
@@ -48,7 +50,9 @@ def main():
         table = read_catalog(path)[: args.limit]
         truth = next(name for name in TRUTH_COLUMNS if name in table.colnames)
         galaxies, _ = read_table(table, {truth: None})
-        z = np.asarray(table[truth], float)
+        z = np.ma.filled(np.ma.asarray(table[truth], float), np.nan)
+        rows = np.isfinite(z) & (galaxies.photometry.state[:, reference(galaxies)] == MEASURED)
+        galaxies, z = galaxies[rows], z[rows]
         likes, z_likes = like(galaxies, z, mocks, np.random.default_rng(args.seed))
         samples = {
             "table": (z, residuals(model, galaxies, z)),
@@ -63,19 +67,25 @@ def main():
                     print(f"{low:4.2f} to {high:4.2f}  {name}{rows.sum():6d}{cells}", flush=True)
 
 
+def reference(galaxies):
+    """The column of the band nearest to i."""
+    return np.argmin(np.abs(filter_shapes(galaxies.filters)[:, 0] - np.log(0.76)))
+
+
 def like(galaxies, z, mocks, rng):
-    """For each galaxy a mock as bright in the band nearest to i, with its errors; and redshifts."""
+    """For each galaxy the mock nearest to it, with its errors, if one is near; and redshifts."""
     flux = mocks["flux"][:, [mocks["filters"].index(name) for name in galaxies.filters]]
-    band = np.argmin(np.abs(filter_shapes(galaxies.filters)[:, 0] - np.log(0.76)))
-    photometry = galaxies.photometry
+    photometry, band = galaxies.photometry, reference(galaxies)
     places = [
         np.column_stack([redshift, magnitudes(brightness[:, band])]) / _NEAR
         for redshift, brightness in ((mocks["redshift"], flux), (z, photometry.value))
     ]
-    nearest = cKDTree(places[0]).query(places[1])[1]
-    value = flux[nearest] + photometry.error * rng.normal(size=photometry.error.shape)
+    distance, nearest = cKDTree(places[0]).query(places[1])
+    error = np.nan_to_num(photometry.error)
+    value = flux[nearest] + error * rng.normal(size=error.shape)
     likes = replace(galaxies, photometry=replace(photometry, value=value))
-    return likes, mocks["redshift"][nearest]
+    near = distance < _FARTHEST
+    return likes[near], mocks["redshift"][nearest][near]
 
 
 def residuals(model, galaxies, z):

@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from ..filters import canonical_name, within_range
 from ..filters.names import find_name
 from ..properties import PROPERTIES, VECTORS
@@ -21,7 +23,7 @@ from .columns import (
 )
 from .histories import HISTORIES
 from .reading import Reading
-from .units import asinh_unit, parse_unit
+from .units import asinh_unit, parse_unit, plain
 
 __all__ = ["Assignment", "assign_columns"]
 
@@ -76,7 +78,7 @@ class Assignment:
         Units of the columns of errors and of limits that the user tells.
     interval : tuple of (str, str) or None
         The columns of the ends of the 68% interval of a property without errors, as results of
-        predictions have them.
+        predictions have them, in its unit.
     survey, kind : str
         The survey whose convention names the column, and which of its kinds of magnitude it holds.
     """
@@ -184,6 +186,8 @@ def assign_columns(table, columns=None, reading=None):
         _with_words(a, told.get(a.column), told_errors.get(t), limits.get(t))
         for t, a in best.items()
     ]
+    taken = left_out | set(told)
+    assignments = [replace(a, interval=_interval(table, a, taken)) for a in assignments]
     assignments += [_of_limits(word) for t, word in limits.items() if t not in best]
     for note in dict.fromkeys(SURVEYS[a.survey].note for a in assignments if a.survey):
         if note:
@@ -302,10 +306,34 @@ def _with_words(assignment, value, error, limit):
             error=error.column,
             error_unit=error.unit,
             inverse_variance=error.inverse_variance,
+            interval=None,
         )
     if limit is not None:
         assignment = replace(assignment, limit=(limit.column, limit.sigma), limit_unit=limit.unit)
     return assignment
+
+
+def _interval(table, assignment, taken):
+    """The columns of the ends of the interval of a property without errors, or None.
+
+    Names prove little: asymmetric errors are called the same. All values must lie between them.
+    """
+    ends = tuple(f"{assignment.column}_{end}" for end in INTERVAL)
+    if assignment.target not in PROPERTIES or assignment.error is not None:
+        return None
+    if not set(ends) <= set(table.colnames) - taken:
+        return None
+    try:
+        parts = [plain(name, table[name]) for name in (ends[0], assignment.column, ends[1])]
+    except ValueError:
+        return None
+    shapes, units = {x.shape for x, _, _ in parts}, {str(unit) for _, _, unit in parts}
+    if len(shapes) > 1 or len(units) > 1:
+        return None
+    low, value, high = (np.where(mask, np.nan, x) for x, mask, _ in parts)
+    whole = np.isfinite(low) & np.isfinite(value) & np.isfinite(high)
+    inside = (low <= value) & (value <= high) & (low < high)
+    return ends if whole.any() and inside[whole].all() else None
 
 
 def _own_scale(assignment, unit):
@@ -373,7 +401,7 @@ def _assignment(column, target, rank, index, names, survey=None, source=""):
 
 
 def _with_error(assignment, conventional, names):
-    """The assignment with its columns of errors, inverse variances or ends, if there are some."""
+    """The assignment with its column of errors or inverse variances, if there is one."""
     for inverse, wanted in (
         (assignment.inverse_variance, conventional),
         (False, [pattern.format(c=assignment.column) for pattern in ERRORS]),
@@ -382,9 +410,7 @@ def _with_error(assignment, conventional, names):
         for name in wanted:
             if name.lower() in names:
                 return replace(assignment, error=names[name.lower()], inverse_variance=inverse)
-    ends = tuple(f"{assignment.column}_{end}" for end in INTERVAL)
-    known = assignment.target in PROPERTIES and set(ends) <= set(names.values())
-    return replace(assignment, inverse_variance=False, interval=ends if known else None)
+    return replace(assignment, inverse_variance=False)
 
 
 def _one_kind_each(candidates):

@@ -17,6 +17,10 @@ HISTORIES = tuple(name for name, v in VECTORS.items() if v.axis == "lookback_tim
 
 # In terms of the age of the Universe: cosmologies differ by a few per cent.
 _LATE = 1.05
+# Of the largest rate or mass: what is less before the Big Bang may come from interpolation.
+_SOME = 0.01
+# A redshift is known exactly if its error, in ln(1 + z), is no larger.
+_EXACT = 0.01
 
 #: Where a table may hold the lookback times, edges before centres.
 _KEYS = ("lookback_time_edges", "lookback_edges", "lookback_time")
@@ -116,12 +120,13 @@ def before_the_big_bang(galaxies):
     if redshift is None:
         return found
     z = PROPERTIES["redshift"].to_physical(redshift.value)
-    exact = (redshift.state == MEASURED) & np.isnan(redshift.error)
+    exact = (redshift.state == MEASURED) & ~(redshift.error > _EXACT)
     age = np.where(exact, age_gyr(np.maximum(z, 0.0)), np.inf)
     for name, time in (("sfh", LOOKBACK_EDGES[:-1]), ("mah", LOOKBACK_MIDDLES)):
         if name in galaxies.vectors:
             history = galaxies.vectors[name]
-            some = (history.state == MEASURED) & (history.value > 0)
+            measured = np.where(history.state == MEASURED, history.value, 0.0)
+            some = measured > _SOME * measured.max(axis=1, keepdims=True)
             early = (some & (time > _LATE * age[:, None])).any(axis=1)
             found |= {name: int(early.sum())} if early.any() else {}
     return found

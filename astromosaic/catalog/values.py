@@ -139,10 +139,10 @@ def read_fluxes(table, assignment, pivot, counts, length=None):
         if magnitude_unit(limit_unit):
             good &= limit < IMPOSSIBLE_MAGNITUDE
         if good.any():
+            in_njy, _ = njy(name, np.where(good, limit, np.nan), limit_unit)
+            good &= (in_njy > 0) & (in_njy < IMPOSSIBLE)  # asinh magnitudes go below no flux
             if own:
                 count(counts, f"limit of {level:g} sigma in {name}", good, where)
-            in_njy, _ = njy(name, np.where(good, limit, np.nan), limit_unit)
-            good &= in_njy > 0  # asinh magnitudes go below no flux
             flux, error = np.where(good, in_njy, flux), np.where(good, in_njy / level, error)
             state = np.where(good, LIMIT, state)
     return measurement(flux, error, state, counts)
@@ -248,9 +248,11 @@ def read_scalar(table, assignment, counts):
         errors, error_unit = errors_of(assignment, *_column(table, assignment.error), unit)
         # An error of zero is common for spectroscopic redshifts: it says exact, not bad.
         errors = np.where(errors == 0, np.nan, errors)
-    coordinate, error = to_internal(assignment.column, prop, values, unit, errors, error_unit)
+    # What a mask hides says nothing, whatever it is.
+    told = np.where(mask, np.nan, values)
+    coordinate, error = to_internal(assignment.column, prop, told, unit, errors, error_unit)
     if assignment.interval is not None:
-        error = _half_interval(table, assignment, prop, unit)
+        error = _half_interval(table, assignment, prop, unit, coordinate)
     missing = count(counts, "masked", mask, np.ones_like(mask))
     # Far outside of its range are 99, -99, -9999 and the like, which say that there is none.
     width = prop.high - prop.low
@@ -262,15 +264,20 @@ def read_scalar(table, assignment, counts):
     return measurement(coordinate, error, np.where(missing, MISSING, MEASURED), counts)
 
 
-def _half_interval(table, assignment, prop, unit):
-    """Errors by the ends of the 68% interval, in the internal coordinate; NaN where unknown."""
-    ends = []
+def _half_interval(table, assignment, prop, unit, middle):
+    """Errors by the ends of the 68% interval, in the internal coordinate; NaN where unknown.
+
+    Where one end is missing the other tells.
+    """
+    sides = []
     for name in assignment.interval:
-        values, mask, own = _column(table, name)
-        end, _ = to_internal(name, prop, values, unit if own is None else own)
-        ends.append(np.where(mask, np.nan, end))
-    half = 0.5 * (ends[1] - ends[0])
-    return np.where(np.isfinite(half) & (half != 0), half, np.nan)
+        values, mask, _ = _column(table, name)
+        end, _ = to_internal(name, prop, np.where(mask, np.nan, values), unit)
+        side = np.abs(end - middle)
+        sides.append(np.where(np.isfinite(side), side, np.nan))
+    low, high = sides
+    half = 0.5 * (np.where(np.isnan(low), high, low) + np.where(np.isnan(high), low, high))
+    return np.where(half > 0, half, np.nan)
 
 
 def pivots(names):

@@ -179,7 +179,7 @@ def truth_column(table, truth=None):
         return truth
     for name in TRUTH_COLUMNS:
         if name in table.colnames:
-            if name == "redshift" and is_result(table.meta):
+            if name == "redshift" and is_result(table.meta) and "redshift_lo" in table.colnames:
                 raise ValueError(
                     "column 'redshift' has predictions of astromosaic: name the column of true "
                     "redshifts"

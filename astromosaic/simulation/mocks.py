@@ -158,6 +158,8 @@ def load_mocks(path, group="train", datasets=None, limit=None):
     """
     import h5py
 
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no file {path}")
     if not h5py.is_hdf5(path):
         raise ValueError(f"{path} is no HDF5 file; make one of mocks with 'astromosaic simulate'")
     with h5py.File(path) as file:

@@ -566,6 +566,9 @@ def test_logarithms_are_no_masses():
     table = Table({"stellar_mass": Column([10.2, -99.0, 11.0], unit=u.solMass)})
     with pytest.raises(ValueError, match=r"'stellar_mass'.*dex\(solMass\)"):
         read_table(table)
+    masked = MaskedColumn([10.2, 1e11], mask=[False, True], unit=u.solMass)
+    with pytest.raises(ValueError, match=r"dex\(solMass\)"):
+        read_table(Table({"stellar_mass": masked}))
     table["stellar_mass"][2] = 3e9  # one row that is off spoils no table
     assert read_table(table)[0].scalars["stellar_mass"].value[2] == pytest.approx(np.log10(3e9))
 
@@ -579,10 +582,32 @@ def test_predicted_properties_are_known_to_within_their_interval():
     np.testing.assert_allclose(error, [np.log10(2.0), np.nan], rtol=1e-6)
     assert reading.columns["stellar_mass_hi"] == "stellar_mass_hi"
     assert not reading.ignored
-    # Errors, where there are some, say more.
+    # One end tells where the other is missing.
+    table["stellar_mass_lo"][1], table["stellar_mass_hi"][1] = np.nan, 4e10 * u.solMass
+    error = read_table(table)[0].scalars["stellar_mass"].error
+    np.testing.assert_allclose(error, np.log10(2.0), rtol=1e-6)
+    # Errors, where there are some, say more, be they told or found.
+    told = table.copy()
+    told["sigma"] = [1e9, 1e9] * u.solMass
+    galaxies, reading = read_table(told, {"sigma": "stellar_mass_err"})
+    error = galaxies.scalars["stellar_mass"].error
+    np.testing.assert_allclose(error, np.array([0.1, 0.05]) / np.log(10), rtol=1e-6)
+    assert set(reading.ignored) == {"stellar_mass_lo", "stellar_mass_hi"}
     table["stellar_mass_err"] = [1e9, 1e9] * u.solMass
     error = read_table(table)[0].scalars["stellar_mass"].error
     np.testing.assert_allclose(error, np.array([0.1, 0.05]) / np.log(10), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [([0.05, 0.04], [0.05, 0.07]), (["a", "b"], ["c", "d"]), ([0.4, 0.3], [0.6, 0.65])],
+    ids=["errors on either side", "texts", "an end that is not beyond"],
+)
+def test_what_is_no_interval_is_ignored(low, high):
+    table = Table({"redshift": [0.5, 0.7], "redshift_lo": low, "redshift_hi": high})
+    galaxies, reading = read_table(table)
+    assert np.isnan(galaxies.scalars["redshift"].error).all()
+    assert reading.ignored == ["redshift_lo", "redshift_hi"]
 
 
 def test_limits_are_recorded_with_their_level():

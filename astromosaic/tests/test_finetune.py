@@ -1,5 +1,6 @@
 """Fine-tuning: it learns, it looks at no label, it forgets little, and says where it comes from."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -217,6 +218,20 @@ def test_runs_are_averaged(parent, monkeypatch):
     for name, mean in new.network.state_dict().items():
         parts = torch.stack([network.state_dict()[name] for network in networks])
         assert torch.allclose(mean, parts.mean(dim=0))
+    assert new.card["fine_tuning"]["averaged"]
+    # Where more than a third is held out, the parts overlap, but are not the same.
+    held_out.clear()
+    parent.fine_tune(table, held_out=0.9, settings=replace(QUICK, runs=3, steps=2))
+    assert len(set.intersection(*held_out)) < len(held_out[0]) < len(set.union(*held_out))
+    assert not set.intersection(*held_out) or len(set.union(*held_out)) == 160
+    # A mean that is worse than its members is not taken.
+    worse = copy.deepcopy(parent.network)
+    with torch.no_grad():
+        worse.scalar_heads.out.bias += torch.randn(len(worse.scalar_heads.out.bias)) * 9
+    monkeypatch.setattr(finetune, "_mean_network", lambda members: worse)
+    best = parent.fine_tune(table, settings=replace(QUICK, runs=2, steps=12))
+    assert not best.card["fine_tuning"]["averaged"]
+    assert best.checksum != checksum(worse.state_dict())
     # What is the same in all stays as it is to the last digit.
     same_network = _mean_network([parent.network] * 3)
     assert checksum(same_network.state_dict()) == parent.checksum
@@ -265,6 +280,7 @@ def test_labels_of_other_properties(parent):
         ({"row_weights": np.full(60, -1.0)}, "negative"),
         ({"row_weights": "nothing"}, "'nothing'"),
         ({"held_out": 1.5}, "held_out"),
+        ({"settings": Settings(runs=0)}, "runs"),
         ({"data": toy_table(12)}, "12 galaxies"),
     ],
 )

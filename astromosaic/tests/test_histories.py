@@ -251,6 +251,12 @@ def test_stars_before_the_big_bang_are_warned_of():
     with pytest.warns(UserWarning, match="before the Big Bang in 1 galaxies"):
         _, reading = read_input(table(2.0), lookback_time=time)
     assert "Big Bang" in reading.notes[-1]
+    with pytest.warns(UserWarning, match="before the Big Bang"):
+        read_input(table(2.0, redshift_err=[1e-4]), lookback_time=time)
+    # What interpolation leaves behind the last mass that is not zero is no fault.
+    mah = [[1e12, 5e11, 1e11, 2e10, 1e9, 0.0, 0.0]] * u.solMass
+    right = QTable({"redshift": [2.0], "mah": mah})
+    read_input(right, lookback_time=[0, 1, 2, 3, 3.3, 4, 8] * u.Gyr)
     # There is time enough, or it is not known exactly when.
     read_input(table(0.01), lookback_time=time)
     read_input(table(2.0, redshift_err=[0.5]), lookback_time=time)

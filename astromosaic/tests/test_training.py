@@ -186,6 +186,8 @@ def test_blocks_can_be_added_to_weights(toy_mocks, tmp_path):
     assert trained.blocks[2].project.weight.any()
     with pytest.raises(ValueError, match="4 blocks cannot be made 2"):
         trained.deepened(2)
+    with pytest.raises(ValueError, match="one block or more, not 0"):
+        train([toy_mocks], tmp_path / "none.safetensors", steps=2, layers=0, **SMALL)
 
 
 def test_every_galaxy_is_seen_once_in_each_pass():

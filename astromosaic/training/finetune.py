@@ -149,14 +149,21 @@ def fine_tune(
     order = np.random.default_rng([seed, 1]).permutation(n)
     n_held_out = min(0.2 * n, _MOST_HELD_OUT) if held_out is None else held_out * n
     n_held_out = min(max(round(n_held_out), 5), n - 5)
+    if settings.runs < 1:
+        raise ValueError(f"runs must be one or more, not {settings.runs}")
     tunings, runs = [], []
+    step = min(n_held_out, n // settings.runs)
     for k in range(settings.runs):
         # In random order: the first of the held-out galaxies stand for all.
-        test, train = np.split(np.roll(order, -k * n_held_out), [n_held_out])
+        test, train = np.split(np.roll(order, -k * step), [n_held_out])
         tunings.append(_Tuning(model, sample, train, test, settings, seed + k))
         title = f"run {k + 1} of {settings.runs}"
         runs.append(tunings[-1].run(title if progress else None))
-    network = _mean_network([tuning.best for tuning in tunings])
+    network, averaged = _mean_network([tuning.best for tuning in tunings]), True
+    after = [run["held_out_loss"]["after"] for run in runs]
+    # The galaxies held out by one run have been learned from by others: worse must not come of it.
+    if np.mean([tuning.held_out_loss(network) for tuning in tunings]) > np.mean(after):
+        network, averaged = tunings[int(np.argmin(after))].best, False
     fine_tuning = {
         "parent": model.checksum,
         "labels": {p: sample.columns[p] for p in sample.truth},
@@ -171,7 +178,7 @@ def fine_tune(
             when: round(float(np.mean([run["held_out_loss"][when] for run in runs])), 4)
             for when in ("before", "after")
         },
-        "runs": runs, "others": tunings[0].changes(network),
+        "averaged": averaged, "runs": runs, "others": tunings[0].changes(network),
         "versions": f"astromosaic {__version__}, torch {torch.__version__}",
     }  # fmt: skip
     if "fine_tuning" in model.card:
@@ -249,7 +256,7 @@ def read_labels(
     truth = {p: _read_truth(data, p, column, columns) for p, column in labels.items()}
     weight, weight_column = _read_weights(data, row_weights)
     hidden = [*labels.values(), *([weight_column] if weight_column else [])]
-    hidden += [name for name in labels if name in data.colnames and name not in columns]
+    hidden += [c for c in data.colnames if c.lower() in labels and c not in columns]
     galaxies, reading = read_input(
         data, {**columns, **dict.fromkeys(hidden)}, spectrum, lookback_time
     )
@@ -390,7 +397,7 @@ class _Tuning:
         average = {k: v.detach().clone() for k, v in network.named_parameters()}
         averaged = deepcopy(network).eval()
         optimizers = _optimizers(network, settings.learning_rate)
-        before, best_step, stale = self._held_out_loss(self.parent), 0, 0
+        before, best_step, stale = self.held_out_loss(self.parent), 0, 0
         best, least, done = before, before, 0
         with tqdm(total=steps, desc=title, unit="step", disable=title is None) as bar:
             for step in range(steps):
@@ -412,7 +419,7 @@ class _Tuning:
                 if done % every and done < steps:
                     continue
                 averaged.load_state_dict(average, strict=False)
-                loss = self._held_out_loss(averaged)
+                loss = self.held_out_loss(averaged)
                 stale = 0 if loss < least else stale + 1
                 least = min(loss, least)
                 moved = self._moved(averaged) if loss < best else 0.0
@@ -422,7 +429,7 @@ class _Tuning:
                 if loss < best and moved > settings.bound:
                     # Between these weights and the parent's, the divergence goes as the square.
                     self._blend(averaged, 0.9 * (settings.bound / moved) ** 0.5)
-                    loss, moved = self._held_out_loss(averaged), self._moved(averaged)
+                    loss, moved = self.held_out_loss(averaged), self._moved(averaged)
                 if loss < best and moved <= settings.bound:
                     best, best_step = loss, done
                     self.best = deepcopy(averaged)
@@ -432,7 +439,7 @@ class _Tuning:
         if self.best is self.parent:
             self.best = deepcopy(self.parent)
         temperature = self._recalibrate(self.best, before)
-        after = self._held_out_loss(self.best)
+        after = self.held_out_loss(self.best)
         return {
             "steps": done, "best_step": best_step,
             "held_out_loss": {"before": round(before, 4), "after": round(after, 4)},
@@ -567,7 +574,7 @@ class _Tuning:
         nll = functional.cross_entropy(logits[known], target, reduction="none")
         return float((weight[known] * nll).sum()), float(weight[known].sum())
 
-    def _held_out_loss(self, network):
+    def held_out_loss(self, network):
         """Mean cross entropy of the labels of the held-out galaxies, in nats."""
         logits = self._held_out_logits(network)
         parts = [self._losses(*logits[p], p) for p in self.truth]
@@ -628,7 +635,7 @@ class _Tuning:
             kept = [parameter[rows].clone() for parameter in (out.weight, out.bias)]
             for parameter in (out.weight, out.bias):
                 parameter[rows] /= np.exp(x)
-            if self._held_out_loss(network) > before:
+            if self.held_out_loss(network) > before:
                 x, out.weight[rows], out.bias[rows] = 0.0, *kept
             found[name] = round(float(np.exp(x)), 4)
         return found
@@ -660,12 +667,16 @@ def _cramer(pit, weight):
 
 
 def _mean_network(networks):
-    """The mean of networks in their weights, exact where all are the same."""
+    """The mean of networks in their weights, exact where these are the same."""
     mean, (first, *others) = deepcopy(networks[0]), [x.state_dict() for x in networks]
-    if any(not torch.equal(first[k], other[k]) for other in others for k in first):
-        mean.load_state_dict(
-            {k: torch.stack([first[k], *(x[k] for x in others)]).mean(dim=0) for k in first}
-        )
+    mean.load_state_dict(
+        {
+            k: x + torch.stack([other[k] - x for other in others]).sum(dim=0) / len(networks)
+            if others
+            else x
+            for k, x in first.items()
+        }
+    )
     return mean
 
 

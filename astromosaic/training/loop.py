@@ -165,7 +165,9 @@ def train(
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32
     config, masking = config or ModelConfig(), masking or MaskingModel()
-    config = replace(config, layers=layers or config.layers)
+    if layers is not None and layers < 1:
+        raise ValueError(f"a network has one block or more, not {layers}")
+    config = config if layers is None else replace(config, layers=layers)
     noise = noise or NoiseModel()
     data = TrainingData(mocks, device, limit)
     if not (data.filters or "spherex" in data.vectors or torch.isfinite(data.scalars).any()):
@@ -195,7 +197,8 @@ def train(
         network = Transformer(config).to(device)
     else:
         network, before, start_checksum = load_weights(initial, device)
-        network = network.deepened(layers or network.config.layers).train()
+        network = network if layers is None else network.deepened(layers)
+        network.train()
         config = network.config  # that of the weights
         settings |= {
             "model": config.to_dict(), "initial": start_checksum, "before": before["training"],
