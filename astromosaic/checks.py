@@ -56,8 +56,9 @@ def consistency(model, galaxies, progress=False):
     The measured flux is the true one of the model's posterior with a Gaussian error, which is the
     stated error, in quadrature with five per cent of the flux for what errors do not tell. Of a
     part of a vector the mean flux is judged, weighted by the errors; that of the posterior is taken
-    with all elements at the same rank, as if they were entirely correlated. It costs as much as one
-    prediction for each part.
+    with all elements at the same rank, as if they were entirely correlated. A known property is
+    compared with its posterior from all else, with its error and the width of a bin. It costs as
+    much as one prediction for each part.
     """
     from tqdm import tqdm
 

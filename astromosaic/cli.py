@@ -295,8 +295,8 @@ def _add_predict(commands):
     parser.add_argument(
         "--check",
         action="store_true",
-        help="also look for galaxies whose light disagrees with itself (bit 8 of the flag) and "
-        "for stars (16) and quasars (32)",
+        help="also look for galaxies whose light, or a given property, disagrees with the rest "
+        "(bit 8 of the flag) and for stars (16) and quasars (32)",
     )
     _add_calibration(parser)
     _add_zero_points(parser)

@@ -84,12 +84,12 @@ class Model:
         lookback_time : Quantity or dict of str to Quantity, optional
             Time axis of the table's histories: edges or centres of their bins.
         check : bool
-            Also look for galaxies whose bands, or parts of SPHEREx or a spectrum, disagree
-            (`astromosaic.checks`): they get bit 8 of ``flag``, and the table the columns
+            Also look for galaxies whose bands, parts of SPHEREx or a spectrum, or known properties
+            disagree (`astromosaic.checks`): they get bit 8 of ``flag``, and the table the columns
             ``consistency`` and ``odd_band``. And for what is no galaxy (`astromosaic.outsiders`):
             bits 16 and 32, columns ``p_star`` and ``p_quasar``. Costs as much as one more
-            prediction for each band, 6 for SPHEREx, 12 for a spectrum that covers all, and
-            another one.
+            prediction for each band and known property, 6 for SPHEREx, 12 for a spectrum that
+            covers all, and another one.
         progress : bool
             Show a progress bar.
         calibration : str, optional

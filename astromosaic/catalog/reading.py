@@ -38,8 +38,8 @@ class ColumnRecord:
     ----------
     column : str
     holds : str
-        A filter, property or vector, one of these with ``_err`` or ``_ivar``, or another use; empty
-        if the column is not read. For a column that was passed over, what it would have held.
+        A filter, property or vector, one of these with ``_err``, ``_ivar``, ``_lo`` or ``_hi``, or
+        another use; empty if the column is not read. For a column that was passed over, what it would have held.
     used : bool
         Whether the column was read.
     source : str
@@ -92,8 +92,9 @@ class Reading:
     convention : str
         The naming convention, or conventions, taken.
     columns : dict of str to str
-        Column to what it was read as: a filter, property or vector, or its name with ``_err`` or,
-        of inverse variances, ``_ivar``.
+        Column to what it was read as: a filter, property or vector; its name with ``_err`` or, of
+        inverse variances, ``_ivar``; of the ends of an interval with ``_lo`` and ``_hi``; of upper
+        limits with ``_limit`` and their level, as ``lsst_u_limit[3 sigma]``.
         SPHEREx channels in columns of their own appear by their filters' names.
     ignored : list of str
         Columns not used.
