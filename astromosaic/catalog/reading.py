@@ -39,7 +39,8 @@ class ColumnRecord:
     column : str
     holds : str
         A filter, property or vector, one of these with ``_err``, ``_ivar``, ``_lo`` or ``_hi``, or
-        another use; empty if the column is not read. For a column that was passed over, what it would have held.
+        another use; empty if the column is not read. For a column that was passed over, what it
+        would have held.
     used : bool
         Whether the column was read.
     source : str
