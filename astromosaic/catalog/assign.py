@@ -179,9 +179,9 @@ def assign_columns(table, columns=None, reading=None):
         )
     alone = not limits and all(t in {*PROPERTIES, *HISTORIES, _REDDENING} for t in best)
     if unresolved:
-        _complain_or_note(unresolved, alone, notes, reading)
+        _complain_or_note(unresolved, alone, reading)
     if without_curve:
-        _note_without_curve(without_curve, alone and not unresolved, notes, reading)
+        _note_without_curve(without_curve, alone and not unresolved, reading)
     assignments = [
         _with_words(a, told.get(a.column), told_errors.get(t), limits.get(t))
         for t, a in best.items()
@@ -545,7 +545,7 @@ def _is_photometry(table, column, letters):
     return len(letters) > 1 and str(table[column].unit) == unit
 
 
-def _note_without_curve(without_curve, alone, notes, reading):
+def _note_without_curve(without_curve, alone, reading):
     """Say which columns are of filters that have no curve; raise if they are all there is."""
     for survey in {s.name: s for s, _, _ in without_curve}.values():
         found = [(column, index) for s, column, index in without_curve if s is survey]
@@ -570,11 +570,10 @@ def _note_without_curve(without_curve, alone, notes, reading):
         if alone:
             reading.refuse(text)
         else:
-            notes.append(text)
-            reading.warnings.append(text)
+            reading.warn(text)
 
 
-def _complain_or_note(unresolved, alone, notes, reading):
+def _complain_or_note(unresolved, alone, reading):
     """Raise if there is no other photometry than that of unknown filters."""
     names = [column for column, _, _ in unresolved]
     surveys = sorted({name for _, _, found in unresolved for name in found})
@@ -594,5 +593,4 @@ def _complain_or_note(unresolved, alone, notes, reading):
             "astromosaic.filters.list_filters() lists all filters"
         )
     else:
-        notes.append(text)
-        reading.warnings.append(text)
+        reading.warn(text)

@@ -241,6 +241,11 @@ class Reading:
         if not columns:
             self.problems.append(message)
 
+    def warn(self, message):
+        """Write down what the user must not miss."""
+        self.notes.append(message)
+        self.warnings.append(message)
+
     def summary(self):
         """One line that says it all, however many columns there are."""
         parts = [f"read as {self.convention}: " + _listed(self.columns)]

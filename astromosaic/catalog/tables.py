@@ -70,12 +70,10 @@ def read_input(data, columns=None, spectrum=None, lookback_time=None):
     if spectrum is not None:
         galaxies = _with_spectrum(galaxies, spectrum, reading)
     for name, n in before_the_big_bang(galaxies).items():
-        message = (
+        reading.warn(
             f"{name} is not zero before the Big Bang in {n} galaxies, at the redshift given: its "
             "times are to be lookback times from the galaxy's own redshift"
         )
-        reading.notes.append(message)
-        reading.warnings.append(message)
     log.info(reading.summary())
     for message in reading.warnings:
         warnings.warn(message, stacklevel=3)

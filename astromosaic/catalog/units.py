@@ -398,10 +398,11 @@ def to_internal(name, prop, values, unit, errors=None, error_unit=None):
     except u.UnitConversionError:
         errors_have = f" and its errors {str(error_unit)!r}" if error_unit is not None else ""
         h = " (without factors of h)" if "solMass" in prop.unit else ""
-        h = " of the solar one: give it that unit if it is" if prop.name == "metallicity" else h
+        h = " of the solar one" if prop.name == "metallicity" else h
         raise ValueError(
             f"column {name!r} has unit {str(unit)!r}{errors_have}, but {prop.name} is in "
-            f"{prop.unit or 'no unit'!r}{h}, or leave it out with columns={{{name!r}: None}}"
+            f"{prop.unit or 'no unit'!r}{h}: give it its true unit, or leave it out with "
+            f"columns={{{name!r}: None}}"
         ) from None
     like_logarithms = values[(values >= prop.low) & (values <= prop.high)]
     if prop.unit == "solMass" and len(like_logarithms) and not (values >= 10.0**prop.low).any():

@@ -161,8 +161,9 @@ def fine_tune(
         runs.append(tunings[-1].run(title if progress else None))
     network, averaged = _mean_network([tuning.best for tuning in tunings]), True
     after = [run["held_out_loss"]["after"] for run in runs]
-    # The galaxies held out by one run have been learned from by others: worse must not come of it.
-    if np.mean([tuning.held_out_loss(network) for tuning in tunings]) > np.mean(after):
+    # What one run holds out others have learned from, so that the mean should do better than they.
+    worse = np.mean([tuning.held_out_loss(network) for tuning in tunings]) > np.mean(after)
+    if worse or tunings[0].moved(network) > settings.bound:
         network, averaged = tunings[int(np.argmin(after))].best, False
     fine_tuning = {
         "parent": model.checksum,
@@ -422,14 +423,14 @@ class _Tuning:
                 loss = self.held_out_loss(averaged)
                 stale = 0 if loss < least else stale + 1
                 least = min(loss, least)
-                moved = self._moved(averaged) if loss < best else 0.0
+                moved = self.moved(averaged) if loss < best else 0.0
                 log.debug(f"step {done}: held out {loss:.4f}; others moved by {moved:.3f}")
                 if loss < best:
                     self.keep *= 1.5 if moved > 0.6 * settings.bound else 1 / 1.2
                 if loss < best and moved > settings.bound:
                     # Between these weights and the parent's, the divergence goes as the square.
                     self._blend(averaged, 0.9 * (settings.bound / moved) ** 0.5)
-                    loss, moved = self.held_out_loss(averaged), self._moved(averaged)
+                    loss, moved = self.held_out_loss(averaged), self.moved(averaged)
                 if loss < best and moved <= settings.bound:
                     best, best_step = loss, done
                     self.best = deepcopy(averaged)
@@ -452,7 +453,7 @@ class _Tuning:
         for new, old in zip(network.parameters(), self.parent.parameters(), strict=True):
             new.lerp_(old, 1.0 - share)
 
-    def _moved(self, network):
+    def moved(self, network):
         """Largest divergence of any other answer, on a few held-out galaxies."""
         changes = self.changes(network, _QUICK_ROWS).values()
         return max((change["divergence"] for change in changes), default=0.0)
@@ -670,12 +671,7 @@ def _mean_network(networks):
     """The mean of networks in their weights, exact where these are the same."""
     mean, (first, *others) = deepcopy(networks[0]), [x.state_dict() for x in networks]
     mean.load_state_dict(
-        {
-            k: x + torch.stack([other[k] - x for other in others]).sum(dim=0) / len(networks)
-            if others
-            else x
-            for k, x in first.items()
-        }
+        {k: x + sum(other[k] - x for other in others) / len(networks) for k, x in first.items()}
     )
     return mean
 
