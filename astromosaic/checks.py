@@ -5,7 +5,10 @@ predicted from all else that is known. A measurement that is far outside of what
 is wrong, or the galaxy is unlike any that the model knows.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
@@ -62,40 +65,60 @@ def consistency(model, galaxies, progress=False):
     """
     from tqdm import tqdm
 
-    parts = [(name, None, column) for column, name in enumerate(galaxies.filters)]
-    parts += [part for vector in _PARTS if vector in galaxies.vectors for part in _parts_of(vector)]
-    parts += [(name, name, None) for name in galaxies.scalars]
+    parts = _parts(galaxies)
     measured = np.zeros((len(galaxies), len(parts)), bool)
-    for k, (_, vector, index) in enumerate(parts):
-        if vector is None:
-            measured[:, k] = galaxies.photometry.state[:, index] == MEASURED
-        elif index is None:
-            measured[:, k] = galaxies.scalars[vector].state == MEASURED
-        else:
-            measured[:, k] = _can_be_judged(galaxies.vectors[vector], index).sum(axis=1) >= _FEWEST
+    for k, part in enumerate(parts):
+        measured[:, k] = part.measured
     by_part = np.full(measured.shape, np.nan)
     enough = measured.sum(axis=1) >= 3
-    for k, (_, vector, index) in enumerate(tqdm(parts, unit="part", disable=not progress)):
-        rows = np.flatnonzero(measured[:, k] & enough)
-        if len(rows) and vector is None:
-            by_part[rows, k] = _of_band(model, galaxies[rows], index)
-        elif len(rows) and index is None:
-            by_part[rows, k] = _of_property(model, galaxies[rows], vector)
-        elif len(rows):
-            for some in np.array_split(rows, -(-len(rows) // _BLOCK)):
-                by_part[some, k] = _of_elements(model, galaxies[some], vector, index)
+    for k, part in enumerate(tqdm(parts, unit="part", disable=not progress)):
+        if len(rows := np.flatnonzero(measured[:, k] & enough)):
+            by_part[rows, k] = part.judge(model, galaxies[rows])
     number = np.maximum(np.isfinite(by_part).sum(axis=1), 1)
     overall = np.where(
         enough, np.minimum(number * np.nanmin(by_part, axis=1, initial=1.0), 1.0), np.nan
     )
-    return tuple(name for name, _, _ in parts), by_part, overall
+    return tuple(part.name for part in parts), by_part, overall
+
+
+class _Part(NamedTuple):
+    """Something that is hidden and predicted as a whole.
+
+    ``judge(model, galaxies)`` gives the two-sided probability of what was measured of galaxies of
+    which all have been; ``measured`` tells which they are, bool (n,).
+    """
+
+    name: str
+    measured: np.ndarray
+    judge: Callable
+
+
+def _parts(galaxies):
+    """All that can be hidden in turn."""
+    bands = [
+        _Part(name, galaxies.photometry.state[:, column] == MEASURED, partial(_of_band, column))
+        for column, name in enumerate(galaxies.filters)
+    ]
+    elements = [
+        _Part(
+            name, _can_be_judged(galaxies.vectors[vector], index).sum(axis=1) >= _FEWEST,
+            partial(_of_elements, vector, index),
+        )
+        for vector in _PARTS if vector in galaxies.vectors
+        for name, index in _parts_of(vector)
+    ]  # fmt: skip
+    properties = [
+        _Part(name, known.state == MEASURED, partial(_of_property, name))
+        for name, known in galaxies.scalars.items()
+    ]
+    return bands + elements + properties
 
 
 def _parts_of(vector):
-    """Name, vector and indices of each part."""
+    """Name and indices of each part of a vector."""
     wavelength = vector_wavelength(vector)
     return [
-        (f"{vector} {wavelength[part[0]]:.2f}-{wavelength[part[-1]]:.2f} um", vector, part)
+        (f"{vector} {wavelength[part[0]]:.2f}-{wavelength[part[-1]]:.2f} um", part)
         for part in np.array_split(np.arange(len(wavelength)), _PARTS[vector])
     ]
 
@@ -106,7 +129,7 @@ def _can_be_judged(measurement, index):
     return known & (measurement.error[:, index] > 0)
 
 
-def _of_band(model, galaxies, column):
+def _of_band(column, model, galaxies):
     """The two-sided probability of one column, measured for all of the galaxies."""
     name = galaxies.filters[column]
     posterior = model.posterior_of(without_band(galaxies, column), [name])[name]
@@ -118,20 +141,26 @@ def _of_band(model, galaxies, column):
     return 2 * np.minimum(below, 1 - below)
 
 
-def _of_property(model, galaxies, name):
+def _of_property(name, model, galaxies):
     """The two-sided probability of a property, known of all of the galaxies."""
     known = galaxies.scalars[name]
     others = {k: v for k, v in galaxies.scalars.items() if k != name}
     posterior = model.posterior_of(replace(galaxies, scalars=others), [name])[name]
     # What is known exactly is still known to a bin only.
-    sigma = np.hypot(np.nan_to_num(known.error)[:, None], np.diff(posterior.edges, axis=1))
+    bin_width = np.diff(posterior.edges, axis=1)
+    sigma = np.hypot(np.nan_to_num(known.error)[:, None], bin_width / np.sqrt(12))
     z = (known.value[:, None].astype(float) - posterior._centers()) / sigma
     below = np.sum(posterior.probability * ndtr(z), axis=1)
     return 2 * np.minimum(below, 1 - below)
 
 
-def _of_elements(model, galaxies, vector, index):
+def _of_elements(vector, index, model, galaxies):
     """The two-sided probability of the mean flux of some elements."""
+    blocks = np.array_split(np.arange(len(galaxies)), -(-len(galaxies) // _BLOCK))
+    return np.concatenate([_of_block(vector, index, model, galaxies[rows]) for rows in blocks])
+
+
+def _of_block(vector, index, model, galaxies):
     measured = galaxies.vectors[vector]
     state = measured.state.copy()
     state[:, index] = MISSING

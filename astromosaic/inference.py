@@ -18,13 +18,21 @@ from .checks import INCONSISTENT, consistency
 from .filters import Filter, register_filter
 from .galaxies import MEASURED, MISSING, Galaxies
 from .joint import JointPosterior
+from .model.heads import scalar_bin
 from .model.weights import check_path, load_weights, save_weights
 from .outsiders import CARD_KEY as OUTSIDERS
 from .outsiders import LIGHT, classify
 from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior, VectorPosterior
 from .properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
 from .results import FLAGS, result_spectrum, result_table
-from .tokens import Tokens, flux_from_internal, flux_to_internal, shape_features, tokenize
+from .tokens import (
+    EXACT,
+    Tokens,
+    flux_from_internal,
+    flux_to_internal,
+    shape_features,
+    tokenize,
+)
 from .zero_points import corrected, estimate_zero_points, read_zero_points
 
 __all__ = ["Model", "load"]
@@ -252,6 +260,7 @@ class Model:
                 posteriors[query] = VectorPosterior(query, *np.moveaxis(out[query], 2, 0))
             elif coordinates[query] is None:
                 out[query][unknown] = np.nan
+                _keep_exact(out[query], query, galaxies.scalars.get(query))
                 posteriors[query] = Posterior.from_logits(query, out[query])
             else:
                 mixture = out["flux"][:, fluxes.index(query)]
@@ -443,6 +452,18 @@ class Model:
         for name, mixture in self.network.vector_mixtures(states).items():
             out[name] = _mixture(mixture, reference if VECTORS[name].is_flux else 0.0)
         return out
+
+
+def _keep_exact(logits, name, scalar):
+    """Put a property that is known exactly in its bin, whatever else is known of the galaxy."""
+    if scalar is None:
+        return
+    prop = PROPERTIES[name]
+    width = prop.high - prop.low
+    inside = (scalar.value >= prop.low) & (scalar.value <= prop.high)
+    exact = inside & (scalar.state == MEASURED) & ~(scalar.error >= EXACT * width)
+    logits[exact] = -np.inf
+    logits[exact, scalar_bin(prop, torch.as_tensor(scalar.value[exact]))] = 0.0
 
 
 def _error_of_mean_flux(galaxies):

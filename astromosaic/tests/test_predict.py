@@ -145,9 +145,24 @@ def test_a_known_redshift_is_used_and_narrows_the_mass(model, sdss):
         return np.median(np.log10(high / low))
 
     assert width(told["stellar_mass"]) < width(blind)
-    # What is given comes back as its posterior given everything.
-    off = np.abs(told["redshift"].median() - table["z_spec"])
-    assert np.median(off) < 0.01
+
+
+def test_what_is_known_exactly_is_not_overruled(model, sdss):
+    table = sdss[:20].copy()
+    # One that the light speaks against, and one of which nothing is known but this.
+    table["redshift"] = np.where(np.arange(20) % 2, 0.6, table["z_spec"])
+    for name in table.colnames[1:-2]:
+        table[name] = MaskedColumn(table[name], mask=np.arange(20) == 0)
+    exact = model.posterior(table, "redshift")
+    width = np.diff(exact.edges, axis=1).max() * 1.6
+    np.testing.assert_allclose(exact.median(), table["redshift"], atol=width)
+    assert np.all(exact.std() < width)
+
+    # With an error it is evidence like any other.
+    table["redshift_err"] = 0.1
+    told = model.posterior(table, "redshift")
+    assert np.all(told.std() > 0.005)
+    assert np.median(np.abs(told.median()[1::2] - 0.6)) > 0.1
 
 
 def test_a_given_band_comes_back_denoised(model):
