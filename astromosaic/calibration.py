@@ -263,12 +263,13 @@ def apply_calibration(card, name, galaxies, posteriors):
             if query in by_name and rows.any():
                 mapped[rows] = PitMap.from_dict(by_name[query]).cumulative(x[rows])
         out[query] = posterior.remapped(KNOTS, mapped)
-    if names and (strange := sorted(set(kind) - set(maps) - {""})):
-        warnings.warn(
-            f"calibration {name!r} was not learned for galaxies given by {', '.join(strange)}: "
-            "they are not calibrated",
-            stacklevel=2,
-        )
+    for k in sorted(set(kind) - {""}):
+        if left := [q for q in posteriors if q in PROPERTIES and q not in maps.get(k, ())]:
+            warnings.warn(
+                f"calibration {name!r} was not learned for {', '.join(left)} of galaxies given by "
+                f"{k}: they are not calibrated",
+                stacklevel=2,
+            )
     return out
 
 

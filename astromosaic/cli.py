@@ -806,6 +806,13 @@ def _add_train(commands):
         metavar="PART",
         help="train this part of the network only, as 'redshifted_features'; all else stays",
     )
+    parser.add_argument(
+        "--masking",
+        action="append",
+        default=[],
+        metavar="RATE=VALUE",
+        help="another rate of the masking scheme, such as 'spectrum=0.3'; may be repeated",
+    )
     parser.add_argument("--learning-rate", type=float, metavar="R", help="peak learning rate")
     parser.add_argument("--batch-size", type=_whole, metavar="N", help="galaxies per step")
     parser.add_argument(
@@ -821,10 +828,12 @@ def _add_train(commands):
 def _train(args):
     _check_inputs(*args.mocks)
     from .training.loop import train
+    from .training.masking import MaskingModel
 
     names = ("steps", "batch_size", "device", "initial", "learning_rate", "validation", "only")
     options = _given(args, *names, "layers")
-    train(args.mocks, args.output, seed=args.seed, progress=True, **options)
+    masking = MaskingModel.of_rates(args.masking)
+    train(args.mocks, args.output, seed=args.seed, progress=True, masking=masking, **options)
     print(f"written to {args.output}")
 
 

@@ -18,21 +18,13 @@ from .checks import INCONSISTENT, consistency
 from .filters import Filter, register_filter
 from .galaxies import MEASURED, MISSING, Galaxies
 from .joint import JointPosterior
-from .model.heads import scalar_bin
 from .model.weights import check_path, load_weights, save_weights
 from .outsiders import CARD_KEY as OUTSIDERS
 from .outsiders import LIGHT, classify
 from .posterior import FluxCoordinate, MagnitudeCoordinate, Posterior, VectorPosterior
 from .properties import PROPERTIES, VECTORS, WAVELENGTH_RANGE
 from .results import FLAGS, result_spectrum, result_table
-from .tokens import (
-    EXACT,
-    Tokens,
-    flux_from_internal,
-    flux_to_internal,
-    shape_features,
-    tokenize,
-)
+from .tokens import Tokens, flux_from_internal, flux_to_internal, shape_features, tokenize
 from .zero_points import corrected, estimate_zero_points, read_zero_points
 
 __all__ = ["Model", "load"]
@@ -260,8 +252,8 @@ class Model:
                 posteriors[query] = VectorPosterior(query, *np.moveaxis(out[query], 2, 0))
             elif coordinates[query] is None:
                 out[query][unknown] = np.nan
-                _keep_exact(out[query], query, galaxies.scalars.get(query))
-                posteriors[query] = Posterior.from_logits(query, out[query])
+                posterior = Posterior.from_logits(query, out[query])
+                posteriors[query] = _as_given(posterior, galaxies.scalars.get(query))
             else:
                 mixture = out["flux"][:, fluxes.index(query)]
                 mixture[unknown] = np.nan
@@ -454,16 +446,20 @@ class Model:
         return out
 
 
-def _keep_exact(logits, name, scalar):
-    """Put a property that is known exactly in its bin, whatever else is known of the galaxy."""
+def _as_given(posterior, scalar):
+    """The posterior of a property that may be known: where it is exactly, there and nowhere else,
+    whatever else is known of the galaxy."""
     if scalar is None:
-        return
-    prop = PROPERTIES[name]
-    width = prop.high - prop.low
+        return posterior
+    prop = posterior.coordinate
     inside = (scalar.value >= prop.low) & (scalar.value <= prop.high)
-    exact = inside & (scalar.state == MEASURED) & ~(scalar.error >= EXACT * width)
-    logits[exact] = -np.inf
-    logits[exact, scalar_bin(prop, torch.as_tensor(scalar.value[exact]))] = 0.0
+    rows = np.flatnonzero(inside & (scalar.state == MEASURED) & prop.is_exact(scalar.error))
+    edges, probability = posterior.edges.copy(), posterior.probability.copy()
+    # A bin that is so much narrower than all others.
+    edges[rows] = scalar.value[rows, None] + 1e-3 * (edges[rows] - posterior._centers()[rows, :1])
+    probability[rows] = 0.0
+    probability[rows, 0] = 1.0
+    return Posterior(prop, edges, probability)
 
 
 def _error_of_mean_flux(galaxies):

@@ -25,6 +25,7 @@ from scipy.special import ndtr
 from .cosmology import age_gyr
 from .filters import vector_wavelength
 from .galaxies import MEASURED, Galaxies, Measurement
+from .posterior import MagnitudeCoordinate
 from .properties import (
     FLUX_SCALE,
     LOOKBACK_EDGES,
@@ -132,6 +133,8 @@ class JointPosterior(Mapping):
             )
         if query in PROPERTIES:
             prop = PROPERTIES[query]
+            if query == "sfr":  # by definition
+                value = np.where(value >= 0, np.maximum(value, prop.to_physical(prop.low)), value)
             inside = prop.to_internal(value)
             # Also false where it is NaN, as the logarithm of a negative mass is.
             if np.isnan(np.asarray(value, float)).any():
@@ -144,7 +147,13 @@ class JointPosterior(Mapping):
                 )
         elif not np.isfinite(value).all():
             raise ValueError(f"{query} is given with values that are not finite")
-        elif not query.startswith("mag_") and np.any(value < 0):
+        elif query.startswith("mag_"):
+            if np.any(value > MagnitudeCoordinate.FAINTEST):
+                raise ValueError(
+                    f"{query} is given as {value.max():g}, which is no magnitude: fix the flux "
+                    f"{query.removeprefix('mag_')!r}, which can be zero"
+                )
+        elif np.any(value < 0):
             raise ValueError(f"{query} is given as negative: what is fixed is true, without noise")
         return value
 
@@ -186,6 +195,8 @@ class JointPosterior(Mapping):
         orders = _orders(self) if order is None else [list(order)]
         if n < 1:
             raise ValueError(f"{n} draws cannot be made; ask for one or more")
+        if isinstance(order, str):
+            raise TypeError(f"order is a sequence of queries, such as [{order!r}], not one of them")
         if stray := set(orders[0]) - set(self):
             raise KeyError(f"{min(stray)!r} was not asked; there are {', '.join(self)}")
         if len(set(orders[0])) != len(orders[0]):
@@ -278,8 +289,9 @@ def _leave_the_big_bang_alone(draws, known):
     if "redshift" in draws:
         redshift = draws["redshift"]
     elif known is not None:
-        exact = (known.state == MEASURED) & ~np.isfinite(known.error)
-        redshift = np.where(exact, PROPERTIES["redshift"].to_physical(known.value), 0.0)[:, None]
+        prop = PROPERTIES["redshift"]
+        exact = (known.state == MEASURED) & prop.is_exact(known.error)
+        redshift = np.where(exact, prop.to_physical(known.value), 0.0)[:, None]
     else:
         return
     age = age_gyr(redshift)[..., None]

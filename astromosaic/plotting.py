@@ -383,7 +383,7 @@ def _draw_history(axis, name, galaxy, posteriors, truth, age, handles):
         y = truth[name][:n]
         y = np.append(y, y[-1]) if name == "sfh" else y
         handles["true"] = axis.plot(x, y, color=TRUE, lw=1.0, ls="--", zorder=5, **draw)[0]
-        in_view.append(y)
+        in_view.append(y[np.isfinite(y)])
     given = galaxy.vectors.get(name)
     known = given is not None and (given.state[0] != MISSING) & (LOOKBACK_MIDDLES < age)
     if np.any(known):

@@ -13,13 +13,19 @@ from zlib import crc32
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from .arrays import as_array
 from .properties import FLUX_SCALE, PROPERTIES, VECTORS, Property
 
 __all__ = ["FluxCoordinate", "MagnitudeCoordinate", "Posterior", "VectorPosterior"]
 
-_BINS_PER_COMPONENT = 64
+# Edges of the bins of a mixture's component, in its sigma: flat bins would spoil the tails if they
+# held equal probabilities.
+_COMPONENT_EDGES = np.linspace(-5.0, 5.0, 65)
 # Rows of vectors worked on at a time.
 _BLOCK = 1024
+# Nodes in a bin, from 0 to 1, and weights of the mean over it.
+_IN_BIN = np.polynomial.legendre.leggauss(3)
+_IN_BIN = 0.5 * (_IN_BIN[0] + 1), 0.5 * _IN_BIN[1]
 # Nodes in sigma and weights of the mean over a normal distribution.
 _NODES = np.polynomial.hermite_e.hermegauss(40)
 _NODES = _NODES[0], _NODES[1] / np.sqrt(2 * np.pi)
@@ -58,7 +64,7 @@ class MagnitudeCoordinate:
     unit: str = "mag(AB)"
     ucd: str = "phot.mag"
 
-    _FAINTEST = 35.0
+    FAINTEST = 35.0
 
     @property
     def definition(self):
@@ -69,7 +75,7 @@ class MagnitudeCoordinate:
 
     def to_physical(self, coordinate):
         flux = FLUX_SCALE * np.sinh(-np.asarray(coordinate, float))
-        faintest = 10 ** (-0.4 * (self._FAINTEST - 31.4))
+        faintest = 10 ** (-0.4 * (self.FAINTEST - 31.4))
         return 31.4 - 2.5 * np.log10(np.maximum(flux, faintest))
 
     def density_to_physical(self, coordinate):
@@ -128,7 +134,9 @@ class _Answer:
         quantiles : sequence of float, optional
             As these quantiles; by default 51, which reach out to four sigma.
         grid : sequence of float or Quantity, optional
-            As densities on this grid of values, in place of quantiles.
+            As densities on this grid of values, in place of quantiles: means over the cells around
+            its points, so that what is narrower than a cell is as wide as one. What is beyond is
+            cut off, of which a warning tells.
 
         Returns
         -------
@@ -141,18 +149,15 @@ class _Answer:
         ImportError
             If qp is not installed: ``pip install 'astromosaic[qp]'``.
         ValueError
-            If there are galaxies without an answer, which qp cannot hold.
+            If there are none, or some without an answer, which qp cannot hold; if the grid does
+            not increase, or misses one of them.
         """
         from .integrations.qp import to_qp
 
         return to_qp(self, quantiles, grid)
 
     def _without_unit(self, value):
-        from astropy import units as u
-
-        if isinstance(value, u.Quantity):
-            return value.to_value(u.Unit(self.coordinate.unit))
-        return np.asarray(value, float)
+        return as_array(value, self.coordinate.unit)
 
 
 def _tails(level):
@@ -209,8 +214,8 @@ class Posterior(_Answer):
     def from_mixture(cls, coordinate, weight, mean, sigma):
         """Of a flux or magnitude, from Gaussians in arcsinh flux; arrays (n, components)."""
         weight, mean, sigma = (np.asarray(x, float) for x in (weight, mean, sigma))
-        z = ndtri(np.linspace(1e-5, 1 - 1e-5, _BINS_PER_COMPONENT + 1))
-        edges = np.sort((mean[:, :, None] + sigma[:, :, None] * z).reshape(len(mean), -1), axis=1)
+        edges = mean[:, :, None] + sigma[:, :, None] * _COMPONENT_EDGES
+        edges = np.sort(edges.reshape(len(mean), -1), axis=1)
         probability = np.zeros((len(edges), edges.shape[1] - 1))
         for w, m, s in zip(weight.T, mean.T, sigma.T, strict=True):
             probability += w[:, None] * np.diff(ndtr((edges - m[:, None]) / s[:, None]), axis=1)
@@ -258,12 +263,12 @@ class Posterior(_Answer):
 
     def mean(self):
         """The mean of the physical value; (n,)."""
-        return self._with_unit(self._moment(1))
+        return self._with_unit(self._mean_of(lambda value: value))
 
     def std(self):
         """The standard deviation of the physical value; (n,)."""
-        variance = self._moment(2) - self._moment(1) ** 2
-        std = np.sqrt(np.maximum(variance, 0.0))
+        mean = self._mean_of(lambda value: value)[:, None]
+        std = np.sqrt(self._mean_of(lambda value: (value - mean) ** 2))
         if isinstance(self.coordinate, MagnitudeCoordinate):  # a difference has no zero point
             from astropy import units as u
 
@@ -422,9 +427,28 @@ class Posterior(_Answer):
     def _centers(self):
         return 0.5 * (self.edges[:, 1:] + self.edges[:, :-1])
 
-    def _moment(self, order):
-        value = self.coordinate.to_physical(self._centers()) ** order
-        return np.sum(self.probability * value, axis=1)
+    def _mean_of(self, function):
+        """The mean of a function of the physical value; (n,)."""
+        shared = self.edges.strides[0] == 0  # by all galaxies
+        edges = self.edges[:1] if shared else self.edges
+        low, width = edges[:, :-1], np.diff(edges, axis=1)
+        return sum(
+            weight
+            * np.einsum(
+                "nm,nm->n", self.probability,
+                np.broadcast_to(
+                    function(self.coordinate.to_physical(low + node * width)),
+                    self.probability.shape,
+                ),
+            )
+            for node, weight in zip(*_IN_BIN, strict=True)
+        )  # fmt: skip
+
+    def _in_cells(self, edges):
+        """Probability between values that increase, in the property's unit; (n, len(edges) - 1)."""
+        x, cumulative = self.coordinate.to_internal(edges), self._cumulative()
+        inside = [np.interp(x, *of_one) for of_one in zip(self.edges, cumulative, strict=True)]
+        return np.diff(np.reshape(inside, (len(self), len(x))), axis=1)
 
     def _with_unit(self, value):
         if not self.coordinate.unit:
@@ -532,7 +556,11 @@ class VectorPosterior(_Answer):
         return self._with_unit(self.coordinate.to_physical(x))
 
     def pdf(self, grid):
-        """Density of each element per unit of its value on a grid; Quantity (n, length, k)."""
+        """Density of each element per unit of its value on a grid; Quantity (n, length, k).
+
+        Histories have no negative values: what a mixture has there is at zero, as a probability
+        that no density shows; ``cdf(0)`` is how much.
+        """
         from astropy import units as u
 
         grid = np.atleast_1d(self._without_unit(grid))
@@ -540,7 +568,7 @@ class VectorPosterior(_Answer):
         jacobian = 1.0 / np.hypot(grid, self.coordinate.scale)
         z = (x[:, None] - self.mean_internal[:, :, None]) / self.sigma[:, :, None]
         density = np.exp(-0.5 * z**2) * (self.weight / self.sigma)[:, :, None]
-        density = density.sum(axis=3) / np.sqrt(2 * np.pi) * jacobian
+        density = density.sum(axis=3) / np.sqrt(2 * np.pi) * jacobian * self._possible(grid)
         return density / u.Unit(self.coordinate.unit)
 
     def sample(self, n, seed=0):
@@ -561,8 +589,25 @@ class VectorPosterior(_Answer):
         return self.joint.sample(n, seed, [self.name])[self.name]
 
     def cdf(self, value):
-        """Probability of each element to be below a value; ndarray (n, length)."""
-        return self._cdf(self.coordinate.to_internal(self._without_unit(value)))
+        """Probability of each element to be at a value or below; ndarray (n, length).
+
+        The value is one for all, one for each element, (length,), or (n, length).
+        """
+        value, shape = self._without_unit(value), self.weight.shape[:2]
+        if value.shape not in ((), (1,), shape[1:], shape):
+            raise ValueError(
+                f"values of shape {value.shape}: give one for all, or as many as there are "
+                f"elements, {shape[1:]}, of all galaxies {shape}"
+            )
+        return self._cdf(self.coordinate.to_internal(value)) * self._possible(value)
+
+    def _in_cells(self, edges):
+        """Probability between values that increase, in the vector's unit; (n, length, cells)."""
+        return np.diff(np.stack([self.cdf(edge) for edge in edges], axis=-1), axis=-1)
+
+    def _possible(self, value):
+        """Whether there are such values: histories have none below zero."""
+        return (value >= 0.0) | self.coordinate.is_flux
 
     def _moments(self):
         """Means of the values and of their squares, each (n, length)."""

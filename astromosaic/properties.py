@@ -13,6 +13,7 @@ import numpy as np
 
 __all__ = [
     "COSMOLOGY",
+    "EXACT",
     "FLUX_SCALE",
     "LOOKBACK_EDGES",
     "LOOKBACK_MIDDLES",
@@ -32,6 +33,9 @@ COSMOLOGY = "Planck15"
 FLUX_SCALE = 20.0
 #: Wavelengths in micron that the simulated galaxies cover, and so the model.
 WAVELENGTH_RANGE = (0.12, 5.6)
+
+#: Scalars with errors below this part of their range are seen as exact, as those without one are.
+EXACT = 1e-3
 
 _N_PIXELS, _SPECTRUM_STEP, _SPECTRUM_START = 1071, 2.5e-3, 0.3499767566763282
 #: Edges in micron of the pixels of a spectrum in the observed frame: R = 400, equal in ln(lambda).
@@ -101,6 +105,13 @@ class Property:
             if self.scale == "log10(x)":
                 return error / value / np.log(10.0)
         return error
+
+    def is_exact(self, error):
+        """Whether something with this error, in the internal coordinate, counts as exact.
+
+        So does what has none (NaN). For arrays and tensors.
+        """
+        return ~(error >= EXACT * (self.high - self.low))
 
     def density_to_physical(self, coordinate):
         """d(coordinate)/d(value) at a coordinate: turns densities per coordinate into per value."""

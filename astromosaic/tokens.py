@@ -42,9 +42,6 @@ _FLUX_FREQUENCIES = (1.0, 2.0, 4.0, 8.0)
 _HISTORY_FREQUENCIES = (1.0, 2.0, 4.0, 8.0)
 _SCALAR_FREQUENCIES = 8
 
-#: Scalars with errors below this part of their range are seen as exact, as those without one are.
-EXACT = 1e-3
-
 FLUX_FEATURES = 6 + 2 * len(_FLUX_FREQUENCIES)
 SHAPE_FEATURES = 4 * (1 + 2 * _SHAPE_FREQUENCIES)
 SCALAR_FEATURES = 4 + 2 * _SCALAR_FREQUENCIES
@@ -251,7 +248,7 @@ def _scalar_features(value, error, state, prop):
     """Features of one scalar; (n, SCALAR_FEATURES), zero where missing."""
     width = prop.high - prop.low
     x = (value - prop.low) / width
-    has_error = error >= EXACT * width  # which is false for one that is not known
+    has_error = ~prop.is_exact(error)
     log_error = torch.where(has_error, torch.log(error / width + 1e-6), torch.zeros_like(x)) / 5.0
     features = torch.cat(
         [

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arrays import as_array
 from .posterior import Posterior
 
 __all__ = ["Calibration", "RedshiftDistribution", "redshift_distribution", "tomographic_bins"]
 
 _ESTIMATES = ("median", "mean", "mode")
+# How near the mean of a moved distribution is to what it should be, and in how many steps.
+_TOLERANCE, _ITERATIONS = 1e-5, 200
 #: Edges of the cells in which redshift distributions are held, by default.
 GRID = np.linspace(0.0, 6.0, 601)
 
@@ -67,7 +70,10 @@ def tomographic_bins(posterior, bins, estimate="median"):
         raise ValueError(remedy)
     numbers = np.searchsorted(edges, value, side="right") - 1
     outside = ~posterior.defined | (numbers == len(edges) - 1)
-    return np.where(outside, -1, numbers), edges
+    numbers = np.where(outside, -1, numbers)
+    if np.ndim(bins) == 0 and len(np.unique(numbers[numbers >= 0])) < bins:
+        raise ValueError(remedy)
+    return numbers, edges
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ class Calibration:
             If a bin has fewer than two galaxies with a weight, or a galaxy no finite redshift.
         """
         bins, weights = _bins_and_weights(self.posterior, self.bins, self.weights)
-        redshift = np.asarray(self.redshift, float)
+        redshift = as_array(self.redshift)
         if redshift.shape != bins.shape:
             raise ValueError("the calibration needs one true redshift for each of its galaxies")
         if not np.isfinite(redshift[bins >= 0]).all():
@@ -165,8 +171,9 @@ def redshift_distribution(
     Raises
     ------
     ValueError
-        If the posterior is not of the redshift, if bins, weights or grid do not fit, or if a bin
-        has no galaxies or nothing within the grid.
+        If the posterior is not of the redshift, if bins, weights or grid do not fit, if a bin has
+        fewer than two galaxies with a weight or nothing within the grid, or if it cannot be moved
+        by its shift.
 
     Notes
     -----
@@ -178,8 +185,10 @@ def redshift_distribution(
 
     With a calibration, each distribution is moved as a whole by the shift that `Calibration.shift`
     measures, and each realisation by that shift plus a Gaussian draw of its error, independent
-    from bin to bin. This sets the mean right; the shape is left as it is. The scatter of the
-    calibration sample's own clustering, and its selection, are not in the error.
+    from bin to bin, so that their means are as much higher: what a move would take below redshift
+    zero or beyond the grid is cut off, and the rest moved further for it. The shape is left as it
+    is. The scatter of the calibration sample's own clustering, and its selection, are not in the
+    error.
     """
     posterior = _of_redshift(posterior)
     bins, weights = _bins_and_weights(posterior, bins, weights)
@@ -194,13 +203,15 @@ def redshift_distribution(
     rng = np.random.default_rng(seed)
     shift, shift_error = calibration.shift(n_bins) if calibration else (None, None)
 
-    galaxies = np.bincount(bins[bins >= 0], minlength=n_bins)
+    galaxies = np.bincount(bins[(bins >= 0) & (weights > 0)], minlength=n_bins)
     density = np.empty((n_bins, len(grid) - 1))
     realisations = np.empty((n_bins, n_bootstrap, len(grid) - 1))
     for k in range(n_bins):
         rows = np.flatnonzero((bins == k) & (weights > 0))
-        if len(rows) == 0:
-            raise ValueError(f"bin {k} has no galaxies")
+        if len(rows) < 2:
+            raise ValueError(
+                f"bin {k} has {len(rows)} galaxies; two are the least of which the scatter is known"
+            )
         drawn = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=n_bootstrap)
         # The first row is the stack itself.
         counts = np.concatenate([np.ones((1, len(rows)), int), drawn]) * weights[rows]
@@ -209,10 +220,7 @@ def redshift_distribution(
         if calibration:
             moved += shift[k]
             moved[1:] += shift_error[k] * rng.normal(size=n_bootstrap)
-        cells = _in_cells(stacks, posterior, grid, moved)
-        if not cells.sum(axis=1).all():
-            raise ValueError(f"bin {k} has no probability within the grid")
-        cells /= cells.sum(axis=1, keepdims=True) * np.diff(grid)
+        cells = _moved(stacks, posterior, grid, moved, f"bin {k}") / np.diff(grid)
         density[k], realisations[k] = cells[0], cells[1:]
     return RedshiftDistribution(grid, density, realisations, galaxies, shift, shift_error)
 
@@ -376,12 +384,41 @@ def _bins_and_weights(posterior, bins, weights):
         )
     if (bins[~posterior.defined] >= 0).any():
         raise ValueError("galaxies without an answer are in a bin: give them the bin -1")
-    weights = np.ones(n) if weights is None else np.asarray(weights, float)
+    weights = np.ones(n) if weights is None else as_array(weights)
     if weights.shape != (n,):
         raise ValueError("weights are numbers, one for each galaxy")
     if not (np.isfinite(weights) & (weights >= 0))[bins >= 0].all():
         raise ValueError("weights of galaxies in a bin must be finite and not negative")
     return bins, weights
+
+
+def _moved(stacks, posterior, grid, shifts, name):
+    """Probability in cells of redshift, (k, m), of stacks (k, bins) with means moved by (k,)."""
+    middles = 0.5 * (grid[1:] + grid[:-1])
+    cells = _in_cells(stacks, posterior, grid, np.zeros(len(stacks)))
+    if not shifts.any():
+        return _normalised(cells, name)
+    wanted, moved = _normalised(cells, name) @ middles + shifts, shifts.copy()
+    for _ in range(_ITERATIONS):
+        cells = _in_cells(stacks, posterior, grid, moved)
+        if not cells.sum(axis=1).all():
+            break
+        cells = _normalised(cells, name)
+        missing = wanted - cells @ middles
+        if np.abs(missing).max() < _TOLERANCE:
+            return cells
+        moved += missing
+    raise ValueError(
+        f"{name} cannot be moved by {shifts[0]:+.3f}, which the calibration asks for: nearly all "
+        "of it would be below redshift zero or beyond the grid"
+    )
+
+
+def _normalised(cells, name):
+    total = cells.sum(axis=1, keepdims=True)
+    if not total.all():
+        raise ValueError(f"{name} has no probability within the grid")
+    return cells / total
 
 
 def _in_cells(stacks, posterior, grid, moved):

@@ -20,6 +20,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
+from .arrays import as_array
 from .checks import without_band
 from .filters import canonical_name
 from .galaxies import MEASURED
@@ -173,7 +174,9 @@ def read_zero_points(zero_points):
                 f"the table of zero points has no column {', '.join(sorted(lacking))}: make it "
                 "with `Model.zero_points` or 'astromosaic zeropoints'"
             )
-        zero_points = dict(zip(zero_points["filter"], zero_points["offset"], strict=True))
+        offset = zero_points["offset"]
+        offset = as_array(offset, offset.unit or "") * u.Unit(offset.unit or u.mag)
+        zero_points = dict(zip(zero_points["filter"], offset, strict=True))
     if not isinstance(zero_points, dict):
         raise ValueError(
             f"zero_points is a table or a dict of magnitudes by filter, not {zero_points!r}"

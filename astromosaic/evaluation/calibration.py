@@ -262,6 +262,8 @@ def _scores(model, galaxies, truths, calibration, progress):
     out = {}
     for name, truth in truths.items():
         rows = np.flatnonzero(posteriors[name].defined & np.isfinite(truth))
+        if not len(rows):
+            raise ValueError(f"no galaxy has both an answer and a true {name}")
         posterior, truth = posteriors[name][rows], truth[rows]
         pit = posterior.cdf(PROPERTIES[name].to_physical(truth))
         histogram = posterior.edges, posterior.probability, truth

@@ -222,7 +222,7 @@ def is_packed(path):
 
 
 @torch.no_grad()
-def load_packed(path, limit=None, device=None, batch_size=512):
+def load_packed(path, limit=None, device=None, batch_size=512, progress=False):
     """Read packed galaxies and make their light.
 
     Parameters
@@ -233,6 +233,8 @@ def load_packed(path, limit=None, device=None, batch_size=512):
     device : str, optional
         Where the light is made; by default a GPU, if there is one.
     batch_size : int
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -240,6 +242,7 @@ def load_packed(path, limit=None, device=None, batch_size=512):
         Arrays as of `astromosaic.simulation.mocks.load_mocks`, and the provenance.
     """
     import h5py
+    from tqdm import tqdm
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with h5py.File(path) as file:
@@ -256,6 +259,7 @@ def load_packed(path, limit=None, device=None, batch_size=512):
     # hold the memory of those, too.
     flux = np.empty((n, len(FILTERS) + len(list_filters("spherex"))), np.float32)
     sed, dust_av = np.empty((n, VECTORS["spectrum"].length), np.float32), np.empty(n, np.float32)
+    bar = tqdm(total=n, desc=Path(path).name, unit="galaxy", disable=not progress)
     for start in range(0, n, batch_size):
         part = {name: values[start : start + batch_size] for name, values in rows.items()}
         old, young, nebular = (
@@ -270,6 +274,8 @@ def load_packed(path, limit=None, device=None, batch_size=512):
             old.clamp(min=0), (young + nebular).clamp(min=0),
             optics.tensor(part["lyman_alpha"]), population,
         )  # fmt: skip
+        bar.update(len(part["redshift"]))
+    bar.close()
     arrays = {k: rows[k] for k in ("sfh", "mah", *_SCALARS) if k not in _NOT_ASKED}
     arrays |= {
         "flux": flux[:, : len(FILTERS)], "spherex": flux[:, len(FILTERS) :], "sed": sed,

@@ -181,7 +181,12 @@ def test_rows_of_no_weight_are_as_if_absent(parent):
     by_array = parent.fine_tune(table, row_weights=weight, columns={"weight": None}, settings=quick)
     by_column = parent.fine_tune(table, row_weights="weight", settings=quick)
     absent = parent.fine_tune(table[weight > 0], settings=quick)
+    masked = MaskedColumn(np.where(weight > 0, weight, 9.0), mask=weight == 0)
+    by_masked = parent.fine_tune(
+        table, row_weights=masked, columns={"weight": None}, settings=quick
+    )
     assert same(by_array, by_column)
+    assert same(by_array, by_masked)
     assert same(by_array, absent)
     assert by_array.card["fine_tuning"]["left_out"] == {"without weight": 40}
     uneven = parent.fine_tune(table, row_weights=weight + np.arange(160), settings=quick)

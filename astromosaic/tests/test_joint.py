@@ -1,14 +1,17 @@
 """Joint draws: they follow the chain rule, in any order, and carry what belongs together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.table import MaskedColumn
 
 from astromosaic import load_model
 from astromosaic.cosmology import age_gyr
 from astromosaic.evaluation.inputs import give, load_truths
 from astromosaic.evaluation.paper import bundled_subset
-from astromosaic.galaxies import Galaxies, Measurement
+from astromosaic.galaxies import MEASURED, Galaxies, Measurement
 from astromosaic.joint import JointPosterior, _levels, _orders, with_known
 from astromosaic.properties import LOOKBACK_EDGES, VECTORS
 
@@ -164,6 +167,24 @@ def test_histories_begin_after_the_big_bang_of_a_known_redshift(model, galaxies)
     assert (draws["mah"].value[..., before] == 0).all()
 
 
+def test_histories_begin_after_the_big_bang_of_a_measured_redshift(model, galaxies):
+    n = 4
+    for error, exact in ((1e-3, True), (0.3, False)):
+        measured = Measurement(np.full(n, np.log(3.0)), np.full(n, error), np.full(n, MEASURED))
+        known = replace(galaxies[:n], scalars={"redshift": measured})
+        draws = JointPosterior(model, known, ["sfh"]).sample(5)["sfh"].value
+        assert (draws[..., LOOKBACK_EDGES[:-1] >= age_gyr(2.0)] == 0).all() == exact
+
+
+def test_what_is_fixed_may_be_masked_or_zero(model, galaxies):
+    joint = JointPosterior(model, galaxies[:2], ["redshift", "sfr"])
+    with pytest.raises(ValueError, match="redshift is given as NaN"):
+        joint.condition(redshift=MaskedColumn([1.0, 5.0], mask=[False, True]))
+    # Rates below 1e-5 solar masses a year are set to that.
+    none, least = (joint.condition(sfr=rate)["redshift"].median() for rate in (0.0, 1e-5))
+    np.testing.assert_array_equal(none, least)
+
+
 def test_a_vector_posterior_draws_through_the_model(model, galaxies):
     posterior = JointPosterior(model, galaxies[:2], ["sfh"])["sfh"]
     assert posterior.sample(3).shape == (2, 3, len(LOOKBACK_EDGES) - 1)
@@ -217,6 +238,10 @@ def test_errors_say_what_to_do(model, galaxies):
         joint.condition(halo_mass=1e12)
     with pytest.raises(ValueError, match="lsst_r is given as negative"):
         JointPosterior(model, galaxies[:2], ["redshift", "lsst_r"]).condition(lsst_r=-5 * u.nJy)
+    with pytest.raises(ValueError, match="99, which is no magnitude: fix the flux 'lsst_r'"):
+        JointPosterior(model, galaxies[:2], ["redshift", "mag_lsst_r"]).condition(mag_lsst_r=99)
+    with pytest.raises(TypeError, match=r"such as \['redshift'\]"):
+        joint.sample(2, order="redshift")
     with pytest.raises(ValueError, match="sfr is given outside"):
         joint.condition(sfr=-1.0 * u.Msun / u.yr)
     with pytest.raises(ValueError, match="redshift is given outside"):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from scipy import stats
+from scipy.special import ndtr
 
 from astromosaic.posterior import (
     FluxCoordinate,
@@ -11,7 +12,7 @@ from astromosaic.posterior import (
     Posterior,
     VectorPosterior,
 )
-from astromosaic.properties import PROPERTIES, VECTORS
+from astromosaic.properties import FLUX_SCALE, PROPERTIES, VECTORS
 
 
 def gaussian_logits(name, mean, sigma):
@@ -191,6 +192,55 @@ def test_quantiles_are_of_probabilities():
             posterior.interval(68)
     with pytest.raises(ValueError, match=r"shape \(3,\) for 2 galaxies.*pdf"):
         scalar.cdf([0.1, 0.2, 0.3])
+
+
+def test_moments_count_the_width_of_bins():
+    prop = PROPERTIES["redshift"]
+    logits = np.full((2, prop.bins), -np.inf)
+    logits[[0, 1], [300, 301]] = logits[1, 300] = 0.0
+    posterior = Posterior.from_logits("redshift", logits)
+    draws = posterior.sample(200_000)
+    np.testing.assert_allclose(posterior.std(), draws.std(axis=1), rtol=0.01)
+    np.testing.assert_allclose(posterior.mean(), draws.mean(axis=1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.3, 1.0])
+def test_a_flux_has_the_moments_and_tails_of_its_mixture(sigma):
+    flux = FluxCoordinate("lsst_r")
+    posterior = Posterior.from_mixture(flux, [[1.0]], [[5.0]], [[sigma]])
+    mean = FLUX_SCALE * np.exp(sigma**2 / 2) * np.sinh(5.0)
+    square = FLUX_SCALE**2 * 0.5 * (np.exp(2 * sigma**2) * np.cosh(10.0) - 1)
+    np.testing.assert_allclose(posterior.mean().value, mean, rtol=3e-3)
+    np.testing.assert_allclose(posterior.std().value, np.sqrt(square - mean**2), rtol=0.01)
+    for z in (-3.5, -2.0, 0.0, 3.0):
+        x = flux.to_internal(posterior.quantile(ndtr(z)).value)
+        np.testing.assert_allclose(x, 5.0 + z * sigma, atol=0.02 * sigma)
+
+
+def test_an_ensemble_on_a_coarse_grid():
+    pytest.importorskip("qp")
+    truth = np.linspace(0.3, 0.31, 11)
+    posterior = Posterior.from_logits(
+        "redshift", gaussian_logits("redshift", np.log1p(truth), np.full(11, 0.001))
+    )
+    ensemble = posterior.to_qp(grid=np.linspace(0, 3, 301))
+    np.testing.assert_allclose(ensemble.ppf(0.5)[:, 0], truth, atol=0.006)
+    with pytest.warns(UserWarning, match=r"cuts off more than 5% of redshift in \d+ galaxies"):
+        posterior.to_qp(grid=np.linspace(0, 0.305, 100))
+    with pytest.raises(ValueError, match="increasing"):
+        posterior.to_qp(grid=[1.0, 0.5])
+    with pytest.raises(ValueError, match="there are no galaxies"):
+        posterior[[]].to_qp()
+
+
+def test_histories_have_no_negative_values():
+    one = np.ones((1, 31, 1))
+    posterior = VectorPosterior("sfh", one, 0 * one, one)
+    np.testing.assert_array_equal(posterior.cdf(-1e-3), 0.0)
+    np.testing.assert_allclose(posterior.cdf(0.0), 0.5)
+    assert not posterior.pdf([-0.1]).value.any()
+    with pytest.raises(ValueError, match="one for all, or as many"):
+        posterior.cdf(np.zeros(7))
 
 
 def test_a_grid_in_another_unit_is_no_ensemble():

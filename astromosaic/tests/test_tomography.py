@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.table import MaskedColumn
 from scipy import stats
 
 from astromosaic.io import read_catalog, write_catalog
@@ -38,6 +39,35 @@ def posteriors(n, seed, bias=0.0):
 @pytest.fixture(scope="module")
 def calibrated():
     return posteriors(3000, 1)
+
+
+@pytest.mark.parametrize("shift", [-0.2, 0.2])
+def test_means_move_by_the_shift_where_a_move_meets_redshift_zero(shift):
+    posterior = Posterior(
+        REDSHIFT, EDGES, np.diff(stats.norm.cdf(EDGES, np.full((50, 1), 0.25), 0.1), axis=1)
+    )
+    plain = redshift_distribution(posterior).mean()
+    truth = posterior.mean() + shift
+    moved = redshift_distribution(posterior, calibration=Calibration(posterior, truth)).mean()
+    np.testing.assert_allclose(moved["shift"], shift, rtol=1e-6)
+    np.testing.assert_allclose(moved["z_mean"] - plain["z_mean"], shift, atol=1e-4)
+    with pytest.raises(ValueError, match="cannot be moved by -0.400"):
+        redshift_distribution(posterior, calibration=Calibration(posterior, truth - shift - 0.4))
+
+
+def test_too_few_galaxies_for_bins():
+    posterior = posteriors(3, 2)[0]
+    with pytest.raises(ValueError, match="too few galaxies of different median for 5 bins"):
+        tomographic_bins(posterior, 5)
+
+
+def test_masked_values_are_none():
+    posterior, truth = posteriors(6, 2)
+    masked = MaskedColumn(truth, mask=np.arange(6) == 3)
+    with pytest.raises(ValueError, match="no true redshift"):
+        Calibration(posterior, masked).shift(1)
+    with pytest.raises(ValueError, match="finite"):
+        Calibration(posterior, truth, weights=masked).shift(1)
 
 
 def with_a_gap():
@@ -236,10 +266,12 @@ def test_bad_bins(bins, estimate, message):
     [
         ({"bins": [0, 1]}, "one for each galaxy"),
         ({"bins": [0.0, 0.5, 1.0]}, "one for each galaxy"),
-        ({"bins": [0, 2, 2]}, "bin 1 has no galaxies"),
+        ({"bins": [0, 2, 2]}, "bin 0 has 1 galaxies"),
+        ({"bins": [0, 0, 2]}, "bin 1 has 0 galaxies"),
         ({"bins": [-1, -1, -1]}, "no galaxy is in a bin"),
         ({"weights": [1.0, -1.0, 1.0]}, "not negative"),
-        ({"weights": [0.0, 0.0, 0.0]}, "bin 0 has no galaxies"),
+        ({"weights": [0.0, 0.0, 0.0]}, "bin 0 has 0 galaxies"),
+        ({"weights": [0.0, 0.0, 1.0]}, "bin 0 has 1 galaxies"),
         ({"grid": [0.0, 1.0, 0.5]}, "increasing"),
         ({"grid": [6.5, 7.0]}, "nothing|no probability within the grid"),
         ({"n_bootstrap": 1}, "at least 2"),

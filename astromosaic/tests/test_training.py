@@ -276,6 +276,21 @@ def test_spectra_have_the_signal_to_noise_that_was_drawn():
     assert 4.0 < float((flux / error)[:, given].median()) < 12.0
 
 
+def test_rates_of_the_masking_can_be_changed():
+    model = MaskingModel.of_rates(["scalars=1", "queries=5"])
+    assert (model.scalars, model.queries) == (1.0, 5)
+    assert MaskingModel.of_rates([]) == MaskingModel()
+    for texts, message in (
+        (["scalar_=1"], "no rate 'scalar_'"),
+        (["scalars"], "scalars=NUMBER"),
+        (["scalars=much"], "scalars=NUMBER"),
+        (["scalars=1.2"], "0 to 1: scalars=1.2"),
+        (["spectrum=0.9"], "add up to"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            MaskingModel.of_rates(texts)
+
+
 def test_one_part_alone(toy_mocks, tmp_path):
     first = train([toy_mocks], tmp_path / "a.st", steps=2, **SMALL)
     second = train(

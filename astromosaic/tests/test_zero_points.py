@@ -5,7 +5,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import QTable, Table
+from astropy.table import Column, QTable, Table
 
 from astromosaic import load_model
 from astromosaic.cli import main
@@ -76,6 +76,8 @@ def test_what_zero_points_may_be():
     assert read_zero_points({"lsst_u": -0.1 * u.mag, "lsst_g": 0.2}) == {
         "lsst_u": -0.1, "lsst_g": 0.2,
     }  # fmt: skip
+    table = Table({"filter": ["lsst_u"], "offset": Column([100.0], unit="mmag")})
+    assert read_zero_points(table) == {"lsst_u": pytest.approx(0.1)}
     assert read_zero_points({"lsst_u": 50 * u.mmag}) == {"lsst_u": pytest.approx(0.05)}
 
 
@@ -85,6 +87,7 @@ def test_what_zero_points_may_be():
         (Table({"band": ["u"]}), "no column filter, offset"),
         ({"lsst_u": 0.1 * u.Jy}, "lsst_u is in Jy"),
         ({"lsst_u": np.nan}, "lsst_u is nan"),
+        (Table({"filter": ["lsst_u"], "offset": np.ma.array([9.0], mask=True)}), "lsst_u is nan"),
         ({"lsst_q": 0.1}, "lsst_q"),
         ([0.1], "a table or a dict"),
     ],

@@ -112,7 +112,7 @@ def _checked(arrays):
     return {name: np.asarray(array, np.float32) for name, (array, _) in arrays.items()}
 
 
-def read_training_set(path, limit=None):
+def read_training_set(path, limit=None, progress=False):
     """Read the galaxies of a file to train on.
 
     Parameters
@@ -122,6 +122,8 @@ def read_training_set(path, limit=None):
         HDF5, Parquet or another format of `astromosaic.io.read_catalog`.
     limit : int, optional
         Only the first so many galaxies.
+    progress : bool
+        Show a progress bar where reading takes long.
 
     Returns
     -------
@@ -149,7 +151,7 @@ def read_training_set(path, limit=None):
         if _is_mocks(path):
             return _read_mocks(path, limit)
         if is_packed(path):
-            arrays, provenance = load_packed(path, limit)
+            arrays, provenance = load_packed(path, limit, progress=progress)
             return _from_arrays(path, arrays, provenance)
         if is_opencosmo(path):
             columns, provenance = read_opencosmo(path, limit)

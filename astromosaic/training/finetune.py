@@ -21,6 +21,7 @@ import torch
 from torch.nn import functional
 
 from .. import __version__
+from ..arrays import as_array
 from ..calibration import CALIBRATIONS
 from ..galaxies import LIMIT, MEASURED
 from ..model.heads import mixture_nll, scalar_bin
@@ -291,6 +292,11 @@ def _label_columns(labels, table):
     """Columns by property, checked."""
     if isinstance(labels, str):
         labels = {labels if labels in PROPERTIES else "redshift": labels}
+    if not isinstance(labels, dict | str):
+        raise TypeError(
+            "labels= is a column, or a dict of columns by property, such as "
+            f"{{'redshift': 'z_spec'}}, not {labels!r}"
+        )
     if not labels:
         raise ValueError("labels= is empty; name a column of true redshifts, such as 'z_spec'")
     for name, column in labels.items():
@@ -339,9 +345,9 @@ def _read_weights(table, row_weights):
                 f"row_weights= names the column {column!r}, which the table does not have"
             )
         row_weights = table[column]
-        mask = np.broadcast_to(getattr(row_weights, "mask", False), len(table))
-        row_weights = np.where(mask, 0.0, np.asarray(getattr(row_weights, "unmasked", row_weights)))
-    weight = np.asarray(row_weights, float)
+    # A masked weight is none.
+    mask = getattr(row_weights, "mask", False)
+    weight = np.where(mask, 0.0, as_array(row_weights, getattr(row_weights, "unit", None) or ""))
     if weight.shape != (len(table),):
         raise ValueError(f"row_weights has shape {weight.shape}, expected {(len(table),)}")
     if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):

@@ -23,7 +23,7 @@ band, pixel, bin or scalar, is hidden by itself at one rate for the batch. It ex
 the hierarchy buys (``benchmarks/masking_ablation.py``).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -40,6 +40,8 @@ _INFRARED = (
     "vista_vircam", "ukirt_wfcam", "cfht_wircam", "twomass", "wise", "spitzer_irac", "wfc3_ir",
     "jwst", "roman_wfi",
 )  # fmt: skip
+# The kinds of light of which a galaxy has one; without any it is dark.
+_LIGHT = ("broadband", "broadband_spherex", "spherex", "spectrum", "broadband_spectrum")
 _ALIASES = {"mzls": "bass"}
 
 #: What spectrographs cover, in micron.
@@ -88,8 +90,8 @@ class MaskingModel:
     spherex: float = 0.05
     spectrum: float = 0.11
     broadband_spectrum: float = 0.06
-    sfh: float = 0.25
-    mah: float = 0.08
+    sfh: float = 0.33
+    mah: float = 0.12
     scalars: float = 0.4
     redshift: float = 0.5
     scalar: float = 0.35
@@ -107,6 +109,31 @@ class MaskingModel:
     queries: int = 3
     ask_vector: float = 0.35
     dark_ask_vector: float = 0.5
+
+    @classmethod
+    def of_rates(cls, texts):
+        """Of the default rates and others, such as ``["spectrum=0.3", "queries=5"]``."""
+        kinds = {f.name: type(f.default) for f in fields(cls)}
+        rates = {}
+        for text in texts:
+            name, _, value = text.partition("=")
+            if name not in kinds:
+                raise ValueError(f"no rate {name!r} of the masking scheme: {', '.join(kinds)}")
+            try:
+                rates[name] = kinds[name](value)
+            except ValueError:
+                raise ValueError(f"{text!r} is no rate: give it as {name}=NUMBER") from None
+        return cls(**rates)
+
+    def __post_init__(self):
+        chances = {
+            f.name: getattr(self, f.name) for f in fields(self) if isinstance(f.default, float)
+        }
+        if wrong := [f"{name}={value}" for name, value in chances.items() if not 0 <= value <= 1]:
+            raise ValueError(f"rates of the masking scheme are chances, 0 to 1: {wrong[0]}")
+        light = sum(chances[name] for name in _LIGHT)
+        if light > 1 + 1e-9:
+            raise ValueError(f"the chances of {', '.join(_LIGHT)} add up to {light:g}, above 1")
 
 
 @dataclass(frozen=True)
