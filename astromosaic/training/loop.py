@@ -42,8 +42,7 @@ __all__ = ["TrainingData", "train"]
 _SCALAR_WEIGHT = {"redshift": 1.0}
 _OTHER_WEIGHT = 0.5
 _FLUX_WEIGHT = 0.15
-# Of all that is asked, trees come nearest to the model in assembly histories.
-_VECTOR_WEIGHT = {"spherex": 1.0, "spectrum": 1.0, "sfh": 1.0, "mah": 2.0}
+_VECTOR_WEIGHT = 1.0
 # The likelihood hardly moves the mean of a wide component, such as that of quenched galaxies.
 _SQUARED_WEIGHT = 0.4
 _EMA_DECAY = 0.999
@@ -356,7 +355,7 @@ def _loss(network, data, rows, masking, noise, rng):
             target = target - reference
         parts[name] = _mean_nll(mixture, target)
         squared = _mean_squared_error(mixture, target)
-        total = total + _VECTOR_WEIGHT[name] * (parts[name] + _SQUARED_WEIGHT * squared)
+        total = total + _VECTOR_WEIGHT * (parts[name] + _SQUARED_WEIGHT * squared)
     parts["total"] = total
     return total, {k: v.detach() for k, v in parts.items()}
 
