@@ -803,8 +803,10 @@ def _add_train(commands):
     )
     parser.add_argument(
         "--only",
+        action="append",
         metavar="PART",
-        help="train this part of the network only, as 'redshifted_features'; all else stays",
+        help="train this part of the network only, as 'redshifted_features', all else stays; may "
+        "be repeated",
     )
     parser.add_argument(
         "--masking",

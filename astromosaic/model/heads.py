@@ -8,10 +8,10 @@ from torch.nn import functional
 
 from ..properties import PROPERTIES, VECTORS
 
-__all__ = ["MIN_LOG_SIGMA", "FluxHead", "ScalarHeads", "VectorHead", "mixture_nll", "scalar_bin"]
+__all__ = ["FluxHead", "ScalarHeads", "VectorHead", "mixture_nll", "scalar_bin"]
 
-#: Noiseless input is known to a few parts in a thousand; narrower than this is not resolved.
-MIN_LOG_SIGMA = math.log(2e-3)
+# Noiseless input is known to a few parts in a thousand; narrower than this is not resolved.
+_MIN_LOG_SIGMA = math.log(2e-3)
 
 
 class ScalarHeads(nn.Module):
@@ -72,7 +72,7 @@ def _mixture(weight, mean, log_sigma):
     return (
         torch.log_softmax(weight, dim=-1),
         mean,
-        MIN_LOG_SIGMA + functional.softplus(log_sigma + 4.0),
+        _MIN_LOG_SIGMA + functional.softplus(log_sigma + 4.0),
     )
 
 

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from ..properties import PROPERTIES, VECTORS
 from ..tokens import ELEMENT_FEATURES, FLUX_FEATURES, SCALAR_FEATURES, SHAPE_FEATURES
-from .heads import MIN_LOG_SIGMA, FluxHead, ScalarHeads, VectorHead
+from .heads import FluxHead, ScalarHeads, VectorHead
 
 __all__ = ["ModelConfig", "States", "Transformer"]
 
@@ -144,9 +144,9 @@ class Transformer(nn.Module):
             redshift = self.scalar_logits(states)["redshift"] if redshift is None else redshift
             redshift = torch.softmax(redshift.detach(), dim=1)
             log_weight, mean, log_sigma = mixtures["spectrum"]
-            line, wider = self.redshifted_features(states.galaxy, redshift, states.known_redshift)
-            log_sigma = (log_sigma + wider[:, :, None]).clamp(min=MIN_LOG_SIGMA)
-            mixtures["spectrum"] = log_weight, mean + line[:, :, None], log_sigma
+            line, scatter = self.redshifted_features(states.galaxy, redshift, states.known_redshift)
+            variance = torch.exp(2 * log_sigma) + scatter[:, :, None] ** 2
+            mixtures["spectrum"] = log_weight, mean + line[:, :, None], 0.5 * variance.log()
         return mixtures
 
     def deepened(self, layers):
@@ -285,9 +285,9 @@ class RedshiftedFeatures(nn.Module):
     a pixel, since a line is narrower than one. They are mixed by the state of the galaxy and moved
     to the redshift: to the one that is known, or to all that it may have, each with its
     probability, which is a convolution. A known redshift gives sharp lines, an uncertain one
-    blurred ones. They are added to the arcsinh of the flux: for a bright galaxy, factors. How much
-    wider the distribution is where they are is learned beside them (`spread`): lines vary more from
-    galaxy to galaxy than the continuum does.
+    blurred ones. They are added to the arcsinh of the flux: for a bright galaxy, factors. Their own
+    scatter is learned beside them (`spread`) and is added in quadrature to that of the continuum:
+    a line remains uncertain where the continuum is known well.
 
     The features, though not how they are mixed, are learned only where the redshift is known.
     Elsewhere the likelihood would have none of them: wherever there is a line, nearly all pixels in
@@ -302,11 +302,12 @@ class RedshiftedFeatures(nn.Module):
         # All galaxies begin with the first feature.
         with torch.no_grad():
             self.mix.bias.copy_(torch.eye(_FEATURES)[0])
+        self.bend = _mlp(width, width, _FEATURES)
         self.features = nn.Parameter(torch.zeros(_FEATURES, self.pixels + self.bins - 1))
         self.spread = nn.Parameter(torch.zeros_like(self.features))
 
     def forward(self, galaxy, probability, known):
-        """What is added to the means of spectra and to their log sigmas, each (n, pixels).
+        """What is added to the means of spectra, and their sigmas of its own; each (n, pixels).
 
         Takes states (n, d), probabilities of redshift bins (n, bins), and the redshifts that are
         known, (n,), as fractions of the range of the bins, NaN where none is.
@@ -316,7 +317,8 @@ class RedshiftedFeatures(nn.Module):
         unknown = known.isnan()[:, None]
         redshift = torch.where(unknown, blurred, sharp.to(blurred.dtype))
         length = _PARTS * _FFT_LENGTH
-        mixed, features = self.mix(galaxy), torch.stack([self.features, self.spread])
+        mixed = self.mix(galaxy) + self.bend(galaxy)
+        features = torch.stack([self.features, self.spread])
         at_rest = _PACE * torch.where(unknown, mixed @ features.detach(), mixed @ features)
         moved = torch.fft.rfft(at_rest, length) * torch.fft.rfft(redshift, length)
         moved = torch.fft.irfft(moved, length)[:, :, self.bins - 1 :][:, :, : self.pixels]

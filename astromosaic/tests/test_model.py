@@ -8,7 +8,6 @@ import torch
 
 from astromosaic.galaxies import LIMIT, MEASURED, MISSING, Galaxies, Measurement
 from astromosaic.inference import Model
-from astromosaic.model.heads import MIN_LOG_SIGMA
 from astromosaic.model.transformer import ModelConfig, RedshiftedFeatures, Transformer
 from astromosaic.model.weights import load_weights, save_weights
 from astromosaic.properties import PROPERTIES, VECTORS
@@ -269,8 +268,8 @@ def test_features_are_learned_where_the_redshift_is_known():
     probability = torch.full((1, bins), 1.0 / bins)
     for known, learned in ((torch.nan, False), (0.3, True)):
         part.zero_grad()
-        line, wider = part(torch.ones(1, 4), probability, torch.tensor([known]))
-        (line**2 + wider).sum().backward()
+        line, scatter = part(torch.ones(1, 4), probability, torch.tensor([known]))
+        (line**2 + scatter).sum().backward()
         for parameter in (part.features, part.spread):
             assert (parameter.grad is not None and bool(parameter.grad.any())) == learned
         assert part.mix.weight.grad.any()
@@ -287,17 +286,25 @@ def test_a_spectrum_is_less_certain_where_its_lines_are():
         with torch.no_grad():
             return network.vector_mixtures(network(tokens, None, ("spectrum",)))["spectrum"][2][0]
 
+    first = part.bins - 1 + 100 * 4
     before = log_sigma()
     with torch.no_grad():
-        first = part.bins - 1 + 100 * 4
+        for sign in (1.0, -1.0):
+            part.spread[0, first : first + 4] = sign
+            ratio = torch.exp(log_sigma() - before)
+            pixel = int(np.log(1.5) / PROPERTIES["redshift"].high * PROPERTIES["redshift"].bins)
+            wider = set(torch.nonzero((ratio > 1.01).any(dim=1))[:, 0].tolist())
+            assert wider
+            assert wider <= {100 + pixel, 101 + pixel}
+            # The scatter is added to what the continuum has, whatever its sign.
+            assert ratio.min() > 1 - 1e-5
+        # It counts for the more the better the continuum is known.
+        network.vector_heads["spectrum"].wider = -8.0
+        part.spread.zero_()
+        continuum = log_sigma()
         part.spread[0, first : first + 4] = 1.0
-        wider = log_sigma() - before
-        part.spread.fill_(-1e3)
-        narrowest = log_sigma()
-    pixel = 100 + int(np.log(1.5) / PROPERTIES["redshift"].high * PROPERTIES["redshift"].bins)
-    assert set(torch.nonzero(wider.abs().amax(dim=1) > 0.1)[:, 0].tolist()) <= {pixel, pixel + 1}
-    assert float(wider.max()) > 0.5
-    assert torch.allclose(narrowest, torch.full_like(narrowest, MIN_LOG_SIGMA))
+        sharper = torch.exp(log_sigma() - continuum)
+        assert float(sharper.max()) > float(ratio.max())
 
 
 def test_weights_of_another_network_are_refused(tmp_path):

@@ -90,8 +90,8 @@ class MaskingModel:
     spherex: float = 0.05
     spectrum: float = 0.11
     broadband_spectrum: float = 0.06
-    sfh: float = 0.25
-    mah: float = 0.08
+    sfh: float = 0.33
+    mah: float = 0.12
     scalars: float = 0.4
     redshift: float = 0.5
     scalar: float = 0.35

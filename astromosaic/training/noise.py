@@ -116,7 +116,7 @@ class NoiseModel:
     depth_scatter: float = 0.4
     min_signal_to_noise: float = 4.0
     undetected: float = 0.15
-    undetected_known: float = 0.7
+    undetected_known: float = 0.85
     floor: tuple = (2e-3, 3e-2)
     unstated: tuple = (1e-2, 1e-1)
     underestimate: float = 0.3
