@@ -161,6 +161,7 @@ def _of_elements(vector, index, model, galaxies):
 
 
 def _of_block(vector, index, model, galaxies):
+    """The same of few enough galaxies to have them all in memory."""
     measured = galaxies.vectors[vector]
     state = measured.state.copy()
     state[:, index] = MISSING

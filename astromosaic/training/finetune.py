@@ -292,7 +292,7 @@ def _label_columns(labels, table):
     """Columns by property, checked."""
     if isinstance(labels, str):
         labels = {labels if labels in PROPERTIES else "redshift": labels}
-    if not isinstance(labels, dict | str):
+    if not isinstance(labels, dict):
         raise TypeError(
             "labels= is a column, or a dict of columns by property, such as "
             f"{{'redshift': 'z_spec'}}, not {labels!r}"
