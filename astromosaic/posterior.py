@@ -603,6 +603,8 @@ class VectorPosterior(_Answer):
 
     def _in_cells(self, edges):
         """Probability between values that increase, in the vector's unit; (n, length, cells)."""
+        # Of histories that begin at zero the first cell has what is exactly there.
+        edges = [np.nextafter(edges[0], -np.inf), *edges[1:]]
         return np.diff(np.stack([self.cdf(edge) for edge in edges], axis=-1), axis=-1)
 
     def _possible(self, value):

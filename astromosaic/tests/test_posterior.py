@@ -239,6 +239,8 @@ def test_histories_have_no_negative_values():
     np.testing.assert_array_equal(posterior.cdf(-1e-3), 0.0)
     np.testing.assert_allclose(posterior.cdf(0.0), 0.5)
     assert not posterior.pdf([-0.1]).value.any()
+    cells = posterior._in_cells(np.array([0.0, 1e-9, 1e9]))
+    np.testing.assert_allclose(cells, np.broadcast_to([0.5, 0.5], cells.shape), atol=1e-6)
     with pytest.raises(ValueError, match="one for all, or as many"):
         posterior.cdf(np.zeros(7))
 
