@@ -26,6 +26,7 @@ from ..properties import EXACT, PROPERTIES, VECTORS
 from ..tokens import flux_to_internal, shape_features, tokens_from_arrays
 from .data import combine, read_training_set
 from .masking import MaskingModel, cameras, draw_pattern
+from .muon import Muon
 from .noise import (
     NoiseModel,
     depth_nanojansky,
@@ -296,7 +297,7 @@ def _optimizers(network, learning_rate):
     others = [p for p in network.parameters() if id(p) not in taken]
     decay = {"lr": learning_rate, "weight_decay": 0.01}
     return (
-        torch.optim.Muon(matrices, momentum=0.95, adjust_lr_fn="match_rms_adamw", **decay),
+        Muon(matrices, **decay),
         torch.optim.AdamW(others, betas=(0.9, 0.98), **decay),
     )
 
