@@ -57,7 +57,7 @@ TASKS = {
     },
     "bpass": "evaluate simulated --data bpass_mocks.h5",
     "finetune_dc2": "finetune.py --train test_dc2_training_9816.hdf5 --test "
-    "test_dc2_validation_9816.hdf5 --labels redshift --sizes 0 50 100 1000 10225",
+    "test_dc2_validation_9816.hdf5 --labels redshift --sizes 0 50 100 1000 4000 10225",
     "finetune_vvds": "finetune.py --train vvds_deep_half.ecsv --labels z_spec --folds 5",
     "line_heights": "line_heights.py --data paper_test.h5",
     "latent": "evaluate latent --data paper_test.h5 --output {measured}/latent.png",

@@ -9,7 +9,8 @@ from astropy import units as u
 from astropy.table import Table
 
 from astromosaic import __version__
-from astromosaic.cli import _as_options, main
+from astromosaic.cli import main
+from astromosaic.cli.options import as_options
 from astromosaic.io import read_catalog
 
 COMMANDS = [
@@ -193,13 +194,13 @@ def test_columns(tmp_path, weights, capsys):
 
 
 def test_remedies_are_those_of_the_command_line():
-    assert _as_options("no unit; give it one, e.g. table['u'].unit = 'nJy' (flux)") == (
+    assert as_options("no unit; give it one, e.g. table['u'].unit = 'nJy' (flux)") == (
         "no unit; write one into the file, or tell it behind what the column holds, as in "
         "--columns 'flux=lsst_r[nJy]'; e.g. 'nJy' (flux)"
     )
     # Lines may be broken already.
-    assert _as_options("(columns={'lsst_u':\n None})") == "(--columns 'lsst_u=none')"
-    assert _as_options("columns={'a': 'lsst_r'}") == "--columns 'a=lsst_r'"
+    assert as_options("(columns={'lsst_u':\n None})") == "(--columns 'lsst_u=none')"
+    assert as_options("columns={'a': 'lsst_r'}") == "--columns 'a=lsst_r'"
 
 
 def test_several_queries(tmp_path, weights, capsys):
