@@ -70,6 +70,7 @@ def main(argv=None):
         # The reader of our output has gone, as in "astromosaic info | head": no error of the
         # user's, and nothing may be written any more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, TypeError, OSError, ImportError) as error:
         if args.debug:
             raise

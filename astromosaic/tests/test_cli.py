@@ -120,6 +120,15 @@ def test_interrupt(monkeypatch, capsys):
     assert "interrupted" in capsys.readouterr().err
 
 
+def test_reader_of_the_output_may_go():
+    code = "from astromosaic.cli import main; raise SystemExit(main(['info']))"
+    command = [sys.executable, "-u", "-c", code]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()  # as 'head' does
+    assert process.stderr.read() == ""
+    assert process.wait() == 0
+
+
 def test_help_does_not_load_torch():
     code = (
         "import sys; from astromosaic.cli import main\n"
