@@ -381,7 +381,7 @@ class Model:
             If labels are not what they should be, or are too few; as of `predict`.
         """
         from .calibration import calibrate
-        from .training.finetune import read_labels
+        from .labels import read_labels
 
         sample = read_labels(data, labels, columns, None, spectrum, lookback_time)
         about = {"labels": sample.columns, "galaxies": len(sample.galaxies)}

@@ -228,7 +228,7 @@ def _mock_sets(arrays, seed):
 
 def _table_set(data, truth, columns, limit):
     from ..io import read_catalog
-    from ..training.finetune import read_labels
+    from ..labels import read_labels
 
     table = data if hasattr(data, "colnames") else read_catalog(data)
     table = table if limit is None else table[:limit]

@@ -13,6 +13,7 @@ import astromosaic
 from astromosaic.cli import main
 from astromosaic.evaluation.metrics import nmad, redshift_deviation
 from astromosaic.inference import Model
+from astromosaic.labels import read_labels
 from astromosaic.model.transformer import ModelConfig, Transformer
 from astromosaic.model.weights import checksum
 from astromosaic.properties import PROPERTIES
@@ -23,7 +24,6 @@ from astromosaic.training.finetune import (
     _fainter,
     _mean_network,
     _smoothed,
-    read_labels,
 )
 
 WAVELENGTH = {"lsst_g": 0.48, "lsst_r": 0.62, "lsst_i": 0.75, "lsst_z": 0.87}

@@ -19,7 +19,7 @@ from astromosaic.model.weights import load_weights
 from astromosaic.properties import LOOKBACK_EDGES, PROPERTIES, VECTORS
 from astromosaic.training import loop
 from astromosaic.training.data import read_training_set
-from astromosaic.training.loop import TrainingData, _observe_batch, _rows, train
+from astromosaic.training.loop import TrainingData, observe_batch, rows_of_step, train
 from astromosaic.training.masking import MaskingModel, Pattern, cameras, draw_pattern
 from astromosaic.training.noise import (
     NoiseModel,
@@ -177,7 +177,7 @@ def test_blocks_can_be_added_to_weights(toy_mocks, tmp_path):
     for network in (shallow, deep):
         generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
         rows = torch.arange(50)
-        tokens = _observe_batch(data, rows, pattern, MaskingModel(), NoiseModel(), rng, generator)
+        tokens = observe_batch(data, rows, pattern, MaskingModel(), NoiseModel(), rng, generator)
         states.append(network(tokens, data.shape[:2], ("sfh",)).galaxy)
     assert torch.allclose(*states, atol=1e-5)
     train([toy_mocks], second, steps=2, initial=first, layers=4, **SMALL)
@@ -192,7 +192,7 @@ def test_blocks_can_be_added_to_weights(toy_mocks, tmp_path):
 
 def test_every_galaxy_is_seen_once_in_each_pass():
     n, batch = 103, 10
-    rows = np.concatenate([_rows(step, batch, n, seed=4) for step in range(31)])
+    rows = np.concatenate([rows_of_step(step, batch, n, seed=4) for step in range(31)])
     for k in range(3):
         assert sorted(rows[k * n : (k + 1) * n]) == list(range(n))
     assert list(rows[:n]) != list(rows[n : 2 * n])
@@ -434,9 +434,7 @@ def test_who_knows_a_history_or_a_scalar_need_not_have_seen_the_galaxy(
     pattern = Pattern(np.arange(3), given, scalars, 0.0, np.zeros(0, int), ())
     generator = torch.Generator().manual_seed(0)
     rng = np.random.default_rng(0)
-    loop._observe_batch(
-        data, torch.arange(4), pattern, MaskingModel(), NoiseModel(), rng, generator
-    )
+    loop.observe_batch(data, torch.arange(4), pattern, MaskingModel(), NoiseModel(), rng, generator)
     assert seen == ["sfh" in vectors or "redshift" in scalars]
 
 

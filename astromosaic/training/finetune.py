@@ -13,7 +13,7 @@ from, and what one run has by chance is gone.
 import logging
 from collections import Counter
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -21,19 +21,20 @@ import torch
 from torch.nn import functional
 
 from .. import __version__
-from ..arrays import as_array
 from ..calibration import CALIBRATIONS
 from ..galaxies import LIMIT, MEASURED
-from ..model.heads import mixture_nll, scalar_bin
+from ..labels import read_labels
+from ..model.heads import scalar_bin
 from ..model.weights import checksum
 from ..outsiders import CARD_KEY as OUTSIDERS
 from ..properties import PROPERTIES, VECTORS
 from ..tokens import shape_features, tokens_from_arrays
-from .loop import TrainingData, _observe_batch, _optimizers, _rows, _schedule
+from .divergence import answers, divergences, moments
+from .loop import TrainingData, make_optimizers, observe_batch, rows_of_step, schedule
 from .masking import MaskingModel, draw_pattern
 from .noise import NoiseModel
 
-__all__ = ["Settings", "fine_tune", "read_labels"]
+__all__ = ["Settings", "fine_tune"]
 
 log = logging.getLogger("astromosaic")
 
@@ -47,10 +48,6 @@ _MEASURED_ROWS, _QUICK_ROWS = 512, 128
 _BLOCK = 256
 # Relative width of the prior of temperatures: a few labels do not move them.
 _TEMPERATURE_PRIOR = 0.2
-# Relative error with which fluxes and vectors are compared.
-_RESOLUTION = 0.05
-# Draws by which the divergence of fluxes is estimated.
-_DRAWS = 4
 
 
 @dataclass(frozen=True)
@@ -196,165 +193,6 @@ def fine_tune(
     return Model(network, {**kept, "fine_tuning": fine_tuning}, new, model.batch_size)
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Labelled galaxies.
-
-    Attributes
-    ----------
-    galaxies : Galaxies
-        What is known of them, the labelled properties not.
-    truth : dict of str to ndarray (n,)
-        Labels by property, in its internal coordinate; NaN where there is none.
-    weight : ndarray (n,)
-        Of a mean of 1.
-    columns : dict of str to str
-        Where the labels come from.
-    left_out : Counter
-        How many rows were left out, by reason.
-    reading : astromosaic.catalog.Reading
-    """
-
-    galaxies: object
-    truth: dict
-    weight: np.ndarray
-    columns: dict
-    left_out: Counter
-    reading: object
-
-
-def read_labels(
-    data, labels="z_spec", columns=None, row_weights=None, spectrum=None, lookback_time=None
-):  # fmt: skip
-    """Read labelled galaxies from a table.
-
-    Parameters
-    ----------
-    data, labels, columns, row_weights, spectrum, lookback_time
-        As of `astromosaic.inference.Model.fine_tune`.
-
-    Returns
-    -------
-    Sample
-        The rows that have a label, a weight and something that is known.
-
-    Raises
-    ------
-    TypeError
-        If it is not a table.
-    ValueError
-        If a column of labels is missing, has a wrong unit or no label, if a property is unknown
-        or weights are no weights; as of `astromosaic.catalog.read_input`.
-    """
-    from astropy.table import Table
-
-    from ..catalog import read_input
-
-    if not isinstance(data, Table):
-        raise TypeError(
-            f"fine-tuning needs an astropy Table with a column of labels, not {type(data).__name__}"
-        )
-    columns, labels = dict(columns or {}), _label_columns(labels, data)
-    truth = {p: _read_truth(data, p, column, columns) for p, column in labels.items()}
-    weight, weight_column = _read_weights(data, row_weights)
-    hidden = [*labels.values(), *([weight_column] if weight_column else [])]
-    hidden += [c for c in data.colnames if c.lower() in labels and c not in columns]
-    galaxies, reading = read_input(
-        data, {**columns, **dict.fromkeys(hidden)}, spectrum, lookback_time
-    )
-    # A labelled property in another column, a photometric redshift, say, is no input either.
-    others = {k: v for k, v in galaxies.scalars.items() if k not in labels}
-    for name in set(galaxies.scalars) - set(others):
-        reading.notes.append(f"{name} is not shown to the model, since it is learned")
-    galaxies = replace(galaxies, scalars=others)
-
-    left_out = Counter()
-    use = np.ones(len(data), bool)
-    for reason, good in (
-        ("without weight", weight > 0),
-        ("without label", np.any([np.isfinite(t) for t in truth.values()], axis=0)),
-        ("without photometry", galaxies.known() > 0),
-    ):
-        if lost := int((use & ~good).sum()):
-            left_out[reason] = lost
-        use &= good
-    rows = np.flatnonzero(use)
-    weight = weight[rows] / (weight[rows].mean() if len(rows) else 1.0)
-    sample = Sample(
-        galaxies[rows], {p: t[rows] for p, t in truth.items()}, weight, labels, left_out, reading
-    )
-    counts = ", ".join(f"{k} {what}" for what, k in left_out.items())
-    log.info(f"{len(rows)} labelled galaxies" + (f"; left out: {counts}" if counts else ""))
-    return sample
-
-
-def _label_columns(labels, table):
-    """Columns by property, checked."""
-    if isinstance(labels, str):
-        labels = {labels if labels in PROPERTIES else "redshift": labels}
-    if not isinstance(labels, dict):
-        raise TypeError(
-            "labels= is a column, or a dict of columns by property, such as "
-            f"{{'redshift': 'z_spec'}}, not {labels!r}"
-        )
-    if not labels:
-        raise ValueError("labels= is empty; name a column of true redshifts, such as 'z_spec'")
-    for name, column in labels.items():
-        if name not in PROPERTIES:
-            raise ValueError(
-                f"labels= names {name!r}, which is no property to be learned: there are "
-                f"{', '.join(PROPERTIES)}"
-            )
-        if column not in table.colnames:
-            raise ValueError(
-                f"labels= names the column {column!r}, which the table does not have; there are "
-                f"{', '.join(table.colnames)}"
-            )
-    return dict(labels)
-
-
-def _read_truth(table, name, column, columns):
-    """Labels in the internal coordinate of their property; NaN where there is none."""
-    from ..catalog import read_property
-
-    told = columns.get(column) or name
-    if told.split("[")[0] != name:
-        raise ValueError(f"column {column!r} is a label of {name}, but columns= says {told!r}")
-    # By itself, so that it is read as any input would be, with its unit.
-    prop, scalar = PROPERTIES[name], read_property(table, column, told)
-    truth = np.where(scalar.state == MEASURED, scalar.value, np.nan)
-    truth[(truth < prop.low) | (truth > prop.high)] = np.nan
-    if not np.isfinite(truth).any():
-        low, high = prop.to_physical([prop.low, prop.high])
-        raise ValueError(
-            f"column {column!r} has no label: no value of {name} between {low:.3g} and "
-            f"{high:.3g} {prop.unit}".rstrip()
-        )
-    return truth
-
-
-def _read_weights(table, row_weights):
-    """Weights of all rows, and their column."""
-    if row_weights is None:
-        return np.ones(len(table)), None
-    column = None
-    if isinstance(row_weights, str):
-        column = row_weights
-        if column not in table.colnames:
-            raise ValueError(
-                f"row_weights= names the column {column!r}, which the table does not have"
-            )
-        row_weights = table[column]
-    # A masked weight is none.
-    mask = getattr(row_weights, "mask", False)
-    weight = np.where(mask, 0.0, as_array(row_weights, getattr(row_weights, "unit", None) or ""))
-    if weight.shape != (len(table),):
-        raise ValueError(f"row_weights has shape {weight.shape}, expected {(len(table),)}")
-    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
-        raise ValueError("row_weights must be finite, not negative, and not all zero")
-    return weight, column
-
-
 class _Tuning:
     """One run, with all that it needs at hand."""
 
@@ -403,13 +241,13 @@ class _Tuning:
         every = max(steps // settings.measurements, 1)
         average = {k: v.detach().clone() for k, v in network.named_parameters()}
         averaged = deepcopy(network).eval()
-        optimizers = _optimizers(network, settings.learning_rate)
+        optimizers = make_optimizers(network, settings.learning_rate)
         before, best_step, stale = self.held_out_loss(self.parent), 0, 0
         best, least, done = before, before, 0
         with tqdm(total=steps, desc=title, unit="step", disable=title is None) as bar:
             for step in range(steps):
                 for group in (g for o in optimizers for g in o.param_groups):
-                    group["lr"] = settings.learning_rate * _schedule(step, steps, 50)
+                    group["lr"] = settings.learning_rate * schedule(step, steps, 50)
                 network.zero_grad()
                 self._step(step, n)
                 torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -468,7 +306,7 @@ class _Tuning:
         """Gradients of one step."""
         rng = np.random.default_rng([self.seed, 3, step])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
-        rows = self.train[_rows(step, self.settings.batch_size, n, self.seed)]
+        rows = self.train[rows_of_step(step, self.settings.batch_size, n, self.seed)]
         cut = len(rows) * 2 // 3
         # What must stay moves slowly, and is looked at in turn: in all that is known, with bands
         # lost, in simulated galaxies, and not at all.
@@ -528,17 +366,17 @@ class _Tuning:
     def _divergence(self, tokens, queries, vectors, states, generator, keep_labelled=False):
         """Sum over the other queries of the mean divergence from the parent's answers."""
         with torch.no_grad():
-            old = _answers(self.parent, self.parent(tokens, queries, vectors))
+            old = answers(self.parent, self.parent(tokens, queries, vectors))
         scalars = [p for p in PROPERTIES if keep_labelled or p not in self.truth]
-        new = _answers(self.network, states, old[0]["redshift"])
-        return sum(_divergences(old, new, scalars, generator).values())
+        new = answers(self.network, states, old[0]["redshift"])
+        return sum(divergences(old, new, scalars, generator).values())
 
     def _simulated_batch(self, rows, rng):
         """Tokens and queries of simulated galaxies, and whether the labelled scalars are kept."""
         data = self.simulated
         pattern = draw_pattern(data.groups, len(data.filters), data.vectors, self.masking, rng)
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
-        tokens = _observe_batch(
+        tokens = observe_batch(
             data, torch.as_tensor(rows, device=self.device), pattern, self.masking, self.noise,
             rng, generator,
         )  # fmt: skip
@@ -605,11 +443,11 @@ class _Tuning:
             part = rows[first : first + _BLOCK]
             tokens = self._observe(part)
             before, after = (net(tokens, queries, tuple(VECTORS)) for net in (self.parent, network))
-            old = _answers(self.parent, before)
-            new = _answers(network, after, old[0]["redshift"])
-            for name, value in _divergences(old, new, scalars, generator).items():
+            old = answers(self.parent, before)
+            new = answers(network, after, old[0]["redshift"])
+            for name, value in divergences(old, new, scalars, generator).items():
                 sums[name] += float(value) * len(part) / len(rows)
-                (before, sigma), (after, _) = (_moments(name, answers) for answers in (old, new))
+                (before, sigma), (after, _) = (moments(name, x) for x in (old, new))
                 shifts.setdefault(name, []).append(((after - before).abs() / sigma).flatten())
         return {
             name: {
@@ -712,66 +550,3 @@ def _smoothed(prop, truth, width):
     centers = torch.arange(prop.bins, device=truth.device)
     target = torch.exp(-0.5 * ((centers - x[:, None]) / max(width, 0.3)) ** 2)
     return target / target.sum(dim=1, keepdim=True) * known[:, None]
-
-
-def _answers(network, states, redshift=None):
-    """Logits by scalar, and mixtures by what else was asked.
-
-    The lines of a spectrum go with its redshift. Who learns redshifts compares spectra at the same
-    ones: those of the logits given.
-    """
-    mixtures = {"flux": network.flux_head(states.flux)} if states.flux.shape[1] else {}
-    return network.scalar_logits(states), mixtures | network.vector_mixtures(states, redshift)
-
-
-def _divergences(old, new, scalars, generator):
-    """Mean Kullback-Leibler divergence of new answers from old ones by query, in nats."""
-    parts = {name: _kl_of_logits(old[0][name], new[0][name]) for name in scalars}
-    for name, mixture in old[1].items():
-        # A vector has many elements, over which the mean is taken.
-        draws = _DRAWS if name == "flux" else 1
-        parts[name] = _kl_of_mixtures(mixture, new[1][name], generator, draws)
-    return parts
-
-
-def _moments(name, answers):
-    """Mean and standard deviation of answers in their internal coordinate."""
-    logits, mixtures = answers
-    if name in mixtures:
-        log_weight, mean, log_sigma = mixtures[name]
-        weight, square = log_weight.exp(), mean**2 + torch.exp(2 * log_sigma)
-    else:
-        prop, weight = PROPERTIES[name], torch.softmax(logits[name], dim=1)
-        centers = torch.arange(prop.bins, device=weight.device) + 0.5
-        mean = prop.low + centers * (prop.high - prop.low) / prop.bins
-        square = mean**2
-    first, second = ((weight * x).sum(dim=-1) for x in (mean, square))
-    return first, (second - first**2).clamp(min=1e-8).sqrt()
-
-
-def _kl_of_logits(old, new):
-    old, new = torch.log_softmax(old, dim=1), torch.log_softmax(new, dim=1)
-    return (old.exp() * (old - new)).sum(dim=1).mean()
-
-
-def _kl_of_mixtures(old, new, generator, draws):
-    """Mean over draws from the old ones of the difference of their log densities.
-
-    Both are seen with an error of `_RESOLUTION`: that a history is zero before the Big Bang is
-    known so well that the least of changes would count for more than all else.
-    """
-    old, new = _blurred(old), _blurred(new)
-    log_weight, mean, log_sigma = old
-    cumulative, total = log_weight.exp().cumsum(dim=-1), 0.0
-    for _ in range(draws):
-        u = torch.rand(mean.shape[:-1], generator=generator, device=mean.device)
-        component = (u[..., None] > cumulative[..., :-1]).sum(dim=-1, keepdim=True)
-        m, s = (torch.gather(x, -1, component)[..., 0] for x in (mean, log_sigma))
-        x = m + s.exp() * torch.randn(m.shape, generator=generator, device=m.device)
-        total = total + (mixture_nll(new, x) - mixture_nll(old, x)).clamp(max=20.0).mean()
-    return total / draws
-
-
-def _blurred(mixture):
-    log_weight, mean, log_sigma = mixture
-    return log_weight, mean, 0.5 * torch.log(torch.exp(2 * log_sigma) + _RESOLUTION**2)

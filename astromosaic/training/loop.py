@@ -38,7 +38,14 @@ from .noise import (
 )
 from .processes import Processes
 
-__all__ = ["TrainingData", "train"]
+__all__ = [
+    "TrainingData",
+    "make_optimizers",
+    "observe_batch",
+    "rows_of_step",
+    "schedule",
+    "train",
+]
 
 _SCALAR_WEIGHT = {"redshift": 1.0}
 _OTHER_WEIGHT = 0.5
@@ -219,7 +226,7 @@ def train(
         for name in only:
             parts[name].requires_grad_(True)
     average = {k: v.detach().clone() for k, v in network.named_parameters()}
-    optimizers = _optimizers(network, learning_rate)
+    optimizers = make_optimizers(network, learning_rate)
     start = _resume(checkpoint, network, average, optimizers, settings, device)
     end = steps if stop_after is None else min(steps, start + stop_after)
     began, losses, validated = time.monotonic(), {}, None
@@ -229,8 +236,8 @@ def train(
             bar.write(told, file=sys.stderr)
         for step in range(start, end):
             for group in (g for o in optimizers for g in o.param_groups):
-                group["lr"] = learning_rate * _schedule(step, steps)
-            rows = data.order[_rows(step, batch_size, n_train, seed)]
+                group["lr"] = learning_rate * schedule(step, steps)
+            rows = data.order[rows_of_step(step, batch_size, n_train, seed)]
             streams = np.random.default_rng([seed, step]).spawn(_PATTERNS)
             shares = list(zip(np.array_split(rows, _PATTERNS), streams, strict=True))
             network.zero_grad()
@@ -290,7 +297,7 @@ def _finish(output, checkpoint, config, average, data, n_train, settings, valida
     checkpoint.unlink()
 
 
-def _optimizers(network, learning_rate):
+def make_optimizers(network, learning_rate):
     """Muon (Jordan 2024) for the matrices of the blocks, AdamW for everything else."""
     matrices = [p for p in network.blocks.parameters() if p.ndim == 2]
     taken = {id(p) for p in matrices}
@@ -302,12 +309,12 @@ def _optimizers(network, learning_rate):
     )
 
 
-def _schedule(step, steps, warmup=400):
+def schedule(step, steps, warmup=400):
     warm = min(1.0, (step + 1) / min(warmup, max(steps // 10, 1)))
     return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
-def _rows(step, batch_size, n, seed):
+def rows_of_step(step, batch_size, n, seed):
     """Rows of a step: a new random order for each pass through the data."""
     first = step * batch_size
     epochs = range(first // n, (first + batch_size - 1) // n + 1)
@@ -336,7 +343,7 @@ def _loss(network, data, rows, masking, noise, rng):
     pattern = draw_pattern(data.groups, len(data.filters), data.vectors, masking, rng)
     generator = torch.Generator(device).manual_seed(int(noise_rng.integers(2**62)))
     rows = torch.as_tensor(rows, device=device)
-    tokens = _observe_batch(data, rows, pattern, masking, noise, noise_rng, generator)
+    tokens = observe_batch(data, rows, pattern, masking, noise, noise_rng, generator)
     queries = torch.as_tensor(pattern.queries, device=device)
     states = network(tokens, data.shape[queries], pattern.ask_vectors)
     # Of a share of which nothing that is asked is known the loss is zero, and so is its gradient.
@@ -382,7 +389,7 @@ def _mean_squared_error(mixture, target):
     return (error**2 * known).sum() / known.sum().clamp(min=1)
 
 
-def _observe_batch(data, rows, pattern, masking, noise, rng, generator):
+def observe_batch(data, rows, pattern, masking, noise, rng, generator):
     """Tokens of a batch observed with the noise of a survey."""
     kinds = ("clean", "no_error", "limits", "noisy")
     chances = np.array([noise.clean, noise.no_error, noise.limits, 0.0])
