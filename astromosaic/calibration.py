@@ -194,7 +194,7 @@ def calibrate(model, samples, name, seed=0, progress=False, **about):
 
     parts = {}
     for galaxies, truths in samples:
-        half = np.random.default_rng(seed).random(len(galaxies)) < 0.5
+        half = np.random.default_rng(seed).permutation(len(galaxies)) % 2 == 0
         posteriors = model.posterior_of(galaxies, list(truths), progress)
         kind, given = kinds(galaxies), conditions(galaxies)
         for query, posterior in posteriors.items():

@@ -109,7 +109,8 @@ class Model:
         names = _query_names(query)
         if not isinstance(samples, Integral) or samples < 0:
             raise ValueError(f"samples={samples}: ask for a whole number of draws, or for none")
-        if samples and query == "spectrum":
+        as_spectrum = isinstance(query, str) and query == "spectrum"
+        if samples and as_spectrum:
             raise ValueError("a Spectrum cannot hold draws: ask for a table, query=['spectrum']")
         if calibration is not None:
             check_calibration(self.card, calibration)
@@ -154,7 +155,7 @@ class Model:
         if offsets:
             meta["zero_points_mag"] = offsets
         ids = reading.ids
-        if query == "spectrum":
+        if as_spectrum:
             meta |= {"flag": flags} | ({} if ids is None else {"id": ids})
             return result_spectrum(posteriors["spectrum"], meta, single=_is_single(data))
         draws = posteriors.sample(samples, seed, progress=progress) if samples else None
@@ -270,8 +271,11 @@ class Model:
         flag = np.where(known == 0, 1, 0) | np.where((known > 0) & (known < 3), 2, 0)
         # The range is that of noiseless fluxes in all filters: half a magnitude is left to noise
         # and to the choice of bands.
-        low, high = flux_to_internal(
-            flux_from_internal(np.array(self.card["flux_range"])) * 10 ** np.array([-0.2, 0.2])
+        span = self.card["flux_range"]
+        low, high = (
+            (np.inf, -np.inf)
+            if span is None
+            else flux_to_internal(flux_from_internal(np.array(span)) * 10 ** np.array([-0.2, 0.2]))
         )
         chunks = [galaxies[i : i + _CHUNK] for i in range(0, len(galaxies), _CHUNK)]
         reference = np.concatenate([tokenize(c).reference.numpy() for c in chunks])
@@ -279,7 +283,7 @@ class Model:
         brightest = flux_to_internal(
             flux_from_internal(reference.astype(float)) + 3 * _error_of_mean_flux(galaxies)
         )
-        outside = (reference > high) | (brightest < low)
+        outside = _has_light(galaxies) & ((reference > high) | (brightest < low))
         for name, scalar in galaxies.scalars.items():
             prop, given = PROPERTIES[name], scalar.state != MISSING
             outside |= given & ((scalar.value < prop.low - 0.01) | (scalar.value > prop.high))
@@ -462,6 +466,12 @@ def _as_given(posterior, scalar):
     return Posterior(prop, edges, probability)
 
 
+def _has_light(galaxies):
+    """Which galaxies have any light; bool (n,)."""
+    light = [galaxies.photometry, *(v for k, v in galaxies.vectors.items() if VECTORS[k].is_flux)]
+    return np.any([(part.state != MISSING).any(axis=1) for part in light], axis=0)
+
+
 def _error_of_mean_flux(galaxies):
     """Error in nJy of the mean of all measured light; 0 where no error is known. (n,)"""
     light = [galaxies.photometry, *(v for k, v in galaxies.vectors.items() if VECTORS[k].is_flux)]
@@ -520,13 +530,13 @@ def _is_single(data):
 
 
 def _query_names(query):
-    if not isinstance(query, Iterable | Filter):
+    if not isinstance(query, Iterable | Filter) or isinstance(query, bytes):
         raise TypeError(f"query is of type {type(query).__name__}: give a name, or a list of names")
     if isinstance(query, str) and "," in query:
         names = [name.strip() for name in query.split(",")]
         raise ValueError(f"query {query!r}: ask for several things by a list, query={names}")
     names = [query] if isinstance(query, str | Filter) else list(query)
-    names = [register_filter(q).name if isinstance(q, Filter) else q for q in names]
+    names = [register_filter(q).name if isinstance(q, Filter) else str(q) for q in names]
     if not names:
         raise ValueError("the query is empty; ask for a property such as 'redshift'")
     if len(set(names)) != len(names):

@@ -215,7 +215,14 @@ def _read_ecsv(path):
 def _read_csv(path):
     from astropy.table import Table
 
-    return Table.read(path, format="ascii.csv")
+    with open(path, encoding="utf-8-sig") as file:  # some begin with a byte-order mark
+        first = file.readline()
+    # SkyServer writes '#Table1' above the names.
+    above = int(first.startswith("#") and "," not in first)
+    return Table.read(
+        path, format="ascii.csv", encoding="utf-8-sig", header_start=above, data_start=above + 1,
+        fill_values=[(text, "0") for text in ("", "null", "NULL")],
+    )  # fmt: skip
 
 
 def _one_text(tag):
@@ -365,8 +372,14 @@ def _read_parquet(path):
     table = Table()
     for name in source.column_names:
         column = source[name].combine_chunks()
+        if types.is_dictionary(column.type):
+            column = column.dictionary_decode()
         mask = column.is_null().to_numpy(zero_copy_only=False)
-        if types.is_string(column.type) or types.is_large_string(column.type):
+        if types.is_null(column.type):
+            column = np.full(len(column), np.nan)
+        elif types.is_binary(column.type) or types.is_large_binary(column.type):
+            column = np.array([v or b"" for v in column.to_pylist()], dtype=bytes)
+        elif types.is_string(column.type) or types.is_large_string(column.type):
             column = np.array([v or "" for v in column.to_pylist()], dtype=str)
         elif types.is_nested(column.type):
             column = _array_of_lists(column.to_pylist())
@@ -500,8 +513,9 @@ def _column(values, mask, info):
 def _writable(table):
     """The table with what Astropy cannot write to every format replaced by what it can.
 
-    These are unitless masked arrays, of which some formats lose the mask, and text of any length,
-    as VOTables have it. Quantities and coordinates stay: Astropy's readers know them again.
+    These are unitless masked arrays, of which some formats lose the mask, text of any length, as
+    VOTables have it, and whole numbers among objects. Quantities and coordinates stay: Astropy's
+    readers know them again.
     """
     from astropy.table import Column, QTable, Table
     from astropy.utils.masked import Masked
@@ -517,6 +531,9 @@ def _writable(table):
                 mask = np.equal(values, None) | getattr(column, "mask", False)
                 text = np.where(mask, "", values).astype(str)
                 out[name] = _column(text, mask, column.info)
+            elif all(isinstance(value, int | np.integer | None) for value in values.flat):
+                mask = np.equal(values, None) | getattr(column, "mask", False)
+                out[name] = _column(np.where(mask, 0, values).astype(np.int64), mask, column.info)
     return out
 
 
@@ -577,6 +594,8 @@ def _for_fits(column):
 
     if isinstance(column, MaskedColumn) and not np.any(column.mask):
         column = Column(column, copy=False)  # needs no value for what is missing
+    if column.dtype == np.int8:
+        column = column.astype(np.int16)  # Astropy would write logicals
     if column.dtype.kind == "U":
         text = np.char.encode(np.asarray(column), "ascii", "replace")
         if np.any(np.char.decode(text, "ascii") != np.asarray(column)):

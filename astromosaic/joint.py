@@ -232,6 +232,9 @@ class JointPosterior(Mapping):
         for k, query in enumerate(order):
             if query in VECTORS:
                 draws[query] = self._draw_vector(galaxies, query, rng)
+            elif (twin := _of_same_filter(query, draws)) is not None:
+                internal = self[twin].coordinate.to_internal(draws[twin])
+                draws[query] = self[query].coordinate.to_physical(-internal)
             elif k == 0:
                 draws[query] = self[query][rows]._draw(1, rng)[:, 0]
             else:
@@ -272,6 +275,17 @@ def _orders(queries):
     ways = (circle, circle[::-1])
     turned = {tuple(way[k:] + way[:k]) for way in ways for k in range(max(len(circle), 1))}
     return [[*way, *vectors] for way in sorted(turned)]
+
+
+def _of_same_filter(query, drawn):
+    """The flux of a magnitude that is among what was drawn, or the magnitude of a flux."""
+    from .filters import canonical_name
+
+    if query in PROPERTIES:
+        return None
+    light = {name for name in drawn if name not in {**PROPERTIES, **VECTORS}}
+    mine = canonical_name(query.removeprefix("mag_"))
+    return next((x for x in light if canonical_name(x.removeprefix("mag_")) == mine), None)
 
 
 def _ranks(name, n, rng):

@@ -10,7 +10,7 @@ from .arrays import as_array
 from .galaxies import MEASURED
 from .properties import PROPERTIES
 
-__all__ = ["Sample", "read_labels"]
+__all__ = ["Sample", "read_labels", "read_truth"]
 
 log = logging.getLogger("astromosaic")
 
@@ -74,7 +74,7 @@ def read_labels(
             f"fine-tuning needs an astropy Table with a column of labels, not {type(data).__name__}"
         )
     columns, labels = dict(columns or {}), _label_columns(labels, data)
-    truth = {p: _read_truth(data, p, column, columns) for p, column in labels.items()}
+    truth = {p: read_truth(data, p, column, columns) for p, column in labels.items()}
     weight, weight_column = _read_weights(data, row_weights)
     hidden = [*labels.values(), *([weight_column] if weight_column else [])]
     hidden += [c for c in data.colnames if c.lower() in labels and c not in columns]
@@ -86,6 +86,17 @@ def read_labels(
     for name in set(galaxies.scalars) - set(others):
         reading.notes.append(f"{name} is not shown to the model, since it is learned")
     galaxies = replace(galaxies, scalars=others)
+
+    for name, column in labels.items():
+        if beyond := np.isinf(truth[name]).sum():
+            prop = PROPERTIES[name]
+            low, high = prop.to_physical([prop.low, prop.high])
+            reading.notes.append(
+                f"{beyond} values of {column!r} are no labels: {name} goes from {low:.3g} to "
+                f"{high:.3g} {prop.unit}".rstrip()
+            )
+            log.warning(reading.notes[-1])
+            truth[name][np.isinf(truth[name])] = np.nan
 
     left_out = Counter()
     use = np.ones(len(data), bool)
@@ -132,17 +143,39 @@ def _label_columns(labels, table):
     return dict(labels)
 
 
-def _read_truth(table, name, column, columns):
-    """Labels in the internal coordinate of their property; NaN where there is none."""
+def read_truth(table, name, column, columns=None):
+    """A column of true values of a property.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+    name : str
+        Of the property.
+    column : str
+    columns : dict of str to str, optional
+        As of `astromosaic.predict`: may have the column's unit.
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+        In the internal coordinate of the property; NaN where there is none, infinite where it is
+        beyond the property's range.
+
+    Raises
+    ------
+    ValueError
+        If the unit is wrong, or no value is within the range.
+    """
     from .catalog import read_property
 
-    told = columns.get(column) or name
+    told = (columns or {}).get(column) or name
     if told.split("[")[0] != name:
         raise ValueError(f"column {column!r} is a label of {name}, but columns= says {told!r}")
     # By itself, so that it is read as any input would be, with its unit.
     prop, scalar = PROPERTIES[name], read_property(table, column, told)
     truth = np.where(scalar.state == MEASURED, scalar.value, np.nan)
-    truth[(truth < prop.low) | (truth > prop.high)] = np.nan
+    truth[truth < prop.low] = -np.inf
+    truth[truth > prop.high] = np.inf
     if not np.isfinite(truth).any():
         low, high = prop.to_physical([prop.low, prop.high])
         raise ValueError(

@@ -34,8 +34,10 @@ CARD_KEY = "outsiders"
 #: What there are classifiers of. Where there are several kinds of light, the last alone is judged:
 #: a spectrum tells more than bands.
 LIGHT = ("broadband", "spectrum")
-#: With fewer measured bands, or pixels of the model's grid, there is no answer.
+#: With fewer bands that are detected, or measured pixels of the model's grid, there is no answer.
 FEWEST_BANDS, FEWEST_PIXELS = 4, 100
+#: At so many sigma a band is detected, and so is one without an error.
+DETECTED = 3.0
 #: Only filters with a pivot wavelength and pixels between these, in micron, are looked at: stars
 #: and quasars beyond them are not well enough known to learn from.
 WAVELENGTHS = (0.3, 2.4)
@@ -128,7 +130,9 @@ def _bands(galaxies):
     pivot = filter_shapes(galaxies.filters)[:, 0]
     state = np.where((pivot > low) & (pivot < high), photometry.state, MISSING)
     judged = Galaxies(len(galaxies), galaxies.filters, replace(photometry, state=state))
-    return judged, (state == MEASURED).sum(axis=1) >= FEWEST_BANDS
+    error = np.nan_to_num(photometry.error)
+    detected = (state == MEASURED) & (photometry.value > DETECTED * error)
+    return judged, detected.sum(axis=1) >= FEWEST_BANDS
 
 
 def _pixels(galaxies):

@@ -331,13 +331,15 @@ class Posterior(_Answer):
                 "for each of them; a grid that all share is what pdf() takes"
             )
         value = np.broadcast_to(value, (len(self),))
-        x = self.coordinate.to_internal(value)
+        x = self._to_internal(value)
         cumulative = self._cumulative()
         i = np.clip((self.edges <= x[:, None]).sum(axis=1) - 1, 0, self.probability.shape[1] - 1)
         low, high = (np.take_along_axis(self.edges, (i + k)[:, None], 1)[:, 0] for k in (0, 1))
         c = np.take_along_axis(cumulative, i[:, None], 1)[:, 0]
         p = np.take_along_axis(self.probability, i[:, None], 1)[:, 0]
-        return c + p * np.clip((x - low) / np.maximum(high - low, 1e-12), 0.0, 1.0)
+        with np.errstate(invalid="ignore"):
+            share = np.clip((x - low) / np.maximum(high - low, 1e-12), 0.0, 1.0)
+        return c + p * share
 
     def pdf(self, grid):
         """Probability density on a grid of values shared by all galaxies; (n, len(grid)).
@@ -345,19 +347,33 @@ class Posterior(_Answer):
         The density is per unit of the physical value, for magnitudes and redshifts per 1.
         """
         grid = np.atleast_1d(self._without_unit(grid))
-        x = self.coordinate.to_internal(grid)
-        jacobian = self.coordinate.density_to_physical(x)
+        x = self._to_internal(grid)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            jacobian = self.coordinate.density_to_physical(x)
         density = self.probability / np.maximum(np.diff(self.edges, axis=1), 1e-12)
         out = np.empty((len(self), len(grid)))
         for k, (edges, row) in enumerate(zip(self.edges, density, strict=True)):
             i = np.searchsorted(edges, x, side="right") - 1
             inside = (i >= 0) & (i < len(row))
-            out[k] = np.where(inside, row[np.clip(i, 0, len(row) - 1)], 0.0) * jacobian
+            here = row[np.clip(i, 0, len(row) - 1)]
+            out[k] = np.where(inside, here, 0.0) * np.where(inside, jacobian, 1.0)
+        out[:, np.isnan(grid)] = np.nan
+        out[~self.defined] = np.nan
         from astropy import units as u
 
         unit = u.Unit(self.coordinate.unit)
         per_value = unit != u.dimensionless_unscaled and not hasattr(unit, "physical_unit")
         return out / unit if per_value else out
+
+    def _to_internal(self, value):
+        """The internal coordinate of physical values, infinite below its domain."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            x = self.coordinate.to_internal(value)
+        x = np.where(np.isnan(x) & ~np.isnan(value), -np.inf, x)
+        if isinstance(self.coordinate, MagnitudeCoordinate):
+            # All that has no flux is at the faintest magnitude.
+            x = np.where(value >= self.coordinate.FAINTEST, np.inf, x)
+        return x
 
     def sample(self, n, seed=0):
         """Draw from the posterior; (n_galaxies, n). The same seed gives the same draws.

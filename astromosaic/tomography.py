@@ -398,7 +398,10 @@ def _moved(stacks, posterior, grid, shifts, name):
     cells = _in_cells(stacks, posterior, grid, np.zeros(len(stacks)))
     if not shifts.any():
         return _normalised(cells, name)
-    wanted, moved = _normalised(cells, name) @ middles + shifts, shifts.copy()
+    # The calibration is of whole posteriors, whatever of them is outside the grid.
+    whole = _in_cells(stacks, posterior, GRID, np.zeros(len(stacks)))
+    wanted = _normalised(whole, name) @ (0.5 * (GRID[1:] + GRID[:-1])) + shifts
+    moved = shifts.copy()
     for _ in range(_ITERATIONS):
         cells = _in_cells(stacks, posterior, grid, moved)
         if not cells.sum(axis=1).all():

@@ -186,8 +186,11 @@ def read_zero_points(zero_points):
         unit = u.Unit(getattr(offset, "unit", u.mag) or u.mag)
         if not unit.is_equivalent(u.mag):
             raise ValueError(f"the zero point of {name} is in {unit}, not in mag")
-        value = float(getattr(offset, "value", offset)) * unit.to(u.mag)
-        if not np.isfinite(value):
+        try:
+            value = float(getattr(offset, "value", offset)) * unit.to(u.mag)
+        except (TypeError, ValueError):
+            value = offset
+        if not isinstance(value, float) or not np.isfinite(value):
             raise ValueError(f"the zero point of {name} is {value}; give a number of magnitudes")
         offsets[canonical_name(str(name))] = value
     return offsets

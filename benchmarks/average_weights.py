@@ -5,7 +5,7 @@
 
 The mean of the two keeps more of what the first knew than the second does. The card is that of the
 second, and names both. With ``--mocks`` nothing is written: it prints the validation losses of the
-first, the mean and the second on the galaxies of those files that training keeps aside.
+first, the mean and the second on the galaxies that training on just these files keeps aside.
 """
 
 import argparse
@@ -27,22 +27,22 @@ def main():
     tensors = first.state_dict()
     mean.load_state_dict({k: 0.5 * (tensors[k] + v) for k, v in second.state_dict().items()})
     if args.mocks:
-        validate(args.mocks, {"before": first, "mean": mean, "after": second})
+        compare(args.mocks, {"before": first, "mean": mean, "after": second})
     if args.output:
         save_weights(args.output, mean, card | {"mean_of": [before, after]})
 
 
-def validate(mocks, networks):
+def compare(mocks, networks):
     """Print the validation losses of networks as training does."""
-    from astromosaic.training.loop import TrainingData, _validate
+    from astromosaic.training.loop import TrainingData, validate, validation_size
     from astromosaic.training.masking import MaskingModel
     from astromosaic.training.noise import NoiseModel
 
     data = TrainingData(mocks)
     for name, network in networks.items():
         tensors = {k: v.detach() for k, v in network.named_parameters()}
-        n_train = len(data) - 4000
-        losses = _validate(
+        n_train = len(data) - validation_size(len(data))
+        losses = validate(
             network.config, tensors, data, n_train, MaskingModel(), NoiseModel(), "cpu"
         )
         print(name, losses, flush=True)

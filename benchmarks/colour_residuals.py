@@ -24,6 +24,7 @@ from astromosaic.evaluation.photoz import TRUTH_COLUMNS
 from astromosaic.filters import filter_shapes
 from astromosaic.galaxies import MEASURED, Measurement
 from astromosaic.io import read_catalog
+from astromosaic.labels import read_truth
 from astromosaic.properties import PROPERTIES
 from astromosaic.simulation.packed import load_packed
 
@@ -50,7 +51,7 @@ def main():
         table = read_catalog(path)[: args.limit]
         truth = next(name for name in TRUTH_COLUMNS if name in table.colnames)
         galaxies, _ = read_table(table, {truth: None})
-        z = np.ma.filled(np.ma.asarray(table[truth], float), np.nan)
+        z = PROPERTIES["redshift"].to_physical(read_truth(table, "redshift", truth))
         rows = np.isfinite(z) & (galaxies.photometry.state[:, reference(galaxies)] == MEASURED)
         galaxies, z = galaxies[rows], z[rows]
         likes, z_likes = like(galaxies, z, mocks, np.random.default_rng(args.seed))

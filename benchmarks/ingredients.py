@@ -26,6 +26,8 @@ from astromosaic.evaluation.photoz import TRUTH_COLUMNS
 from astromosaic.filters import filter_shapes
 from astromosaic.galaxies import MEASURED
 from astromosaic.io import read_catalog
+from astromosaic.labels import read_truth
+from astromosaic.properties import PROPERTIES
 from astromosaic.simulation.ingredients import INGREDIENTS, RELEASE
 from astromosaic.simulation.packed import load_packed, simulate_packed
 from astromosaic.simulation.sample import survey_weight
@@ -78,8 +80,10 @@ def read(path, limit):
     table = read_catalog(path)[:limit]
     truth = next(name for name in TRUTH_COLUMNS if name in table.colnames)
     galaxies, _ = read_table(table, {truth: None})
+    z = PROPERTIES["redshift"].to_physical(read_truth(table, "redshift", truth))
     enough = (galaxies.photometry.state == MEASURED).sum(axis=1) >= _FEWEST_BANDS
-    return galaxies[enough], np.asarray(table[truth], float)[enough]
+    enough &= np.isfinite(z)
+    return galaxies[enough], z[enough]
 
 
 def redshifts(mocks, galaxies, truth, seed):

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from os.path import commonprefix
 
 import numpy as np
 
@@ -154,7 +155,10 @@ def assign_columns(table, columns=None, reading=None):
     limits = _limits(table, _parts_told(words, "limit"), left_out | told.keys(), reading)
     left_out |= {w.column for w in (*told_errors.values(), *limits.values())}
 
-    names = {c.lower(): c for c in table.colnames if c not in left_out}
+    names = {}
+    for column in table.colnames:
+        if column not in left_out:
+            names.setdefault(column.lower(), []).append(column)
     candidates, nameless = [], []
     for column in table.colnames:
         if column in left_out:
@@ -360,7 +364,7 @@ def _of_limits(word):
 def _assignment(column, target, rank, index, names, survey=None, source=""):
     """An assignment with all that the convention of that index defines.
 
-    ``names`` has the table's columns by their names in lower case.
+    ``names`` has the table's columns, lists of them, by their names in lower case.
     """
     if index is None:
         source = source or ("columns=" if rank == _BY_USER else "names of filters or properties")
@@ -377,8 +381,8 @@ def _assignment(column, target, rank, index, names, survey=None, source=""):
         unit = "mag(Vega)"
 
     def first(patterns):
-        written = (pattern.format(b=band).lower() for pattern in patterns)
-        return next((names[name] for name in written if name in names), None)
+        written = (_named(pattern.format(b=band), names, column) for pattern in patterns)
+        return next((found for found in written if found), None)
 
     found = Assignment(
         column,
@@ -408,9 +412,22 @@ def _with_error(assignment, conventional, names):
         (True, [pattern.format(c=assignment.column) for pattern in INVERSE_VARIANCES]),
     ):
         for name in wanted:
-            if name.lower() in names:
-                return replace(assignment, error=names[name.lower()], inverse_variance=inverse)
+            if found := _named(name, names, assignment.column):
+                return replace(assignment, error=found, inverse_variance=inverse)
     return replace(assignment, inverse_variance=False)
+
+
+def _named(name, names, beside):
+    """The column of a name, in whatever case, that goes with another column; None without any.
+
+    Of those that differ in case alone it is the one that is spelt most like the other.
+    """
+
+    def alike(column):
+        ends = (column, beside), (column[::-1], beside[::-1])
+        return sum(len(commonprefix(pair)) for pair in ends)
+
+    return max(names.get(name.lower(), ()), key=alike, default=None)
 
 
 def _one_kind_each(candidates):

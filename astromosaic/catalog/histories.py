@@ -72,9 +72,9 @@ def read_history(table, assignment, counts, notes, lookback_time=None):
         errors, error_unit = errors_of(
             assignment, *array_column(table, assignment.error, values.shape), unit
         )
-        errors = np.where(errors == 0, np.nan, errors)
     vector = VECTORS[assignment.target]
     values, errors = _linear(name, vector, values, unit, errors, error_unit)
+    errors = np.where(errors == 0, np.nan, errors)
 
     bad = count(counts, "masked", mask, np.ones_like(mask))
     bad |= count(counts, f"NaN or infinite in {name}", ~np.isfinite(values), ~bad)

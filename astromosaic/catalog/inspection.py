@@ -19,7 +19,8 @@ __all__ = ["format_inspection", "inspect_table", "is_refused"]
 _LIGHT = re.compile(r"mag|flux|(^|_)f_?[ugrizyjhk](_|$)", re.I)
 _ABOUT_LIGHT = re.compile(
     r"err|sig|unc|ivar|var(_|$)|flag|mask|qual|snr|s2n|chi|^e_|_e$|^[ds]mag|lim|depth|^abs|^m_|"
-    r"sky|background|bkg|resid|rad|rate|type|npix|^n_?|_n$|count|num|corr|ratio|_[xy]{1,2}$",
+    r"sky|background|bkg|resid|rad|rate|type|npix|^n_?|_n$|count|num|corr|ratio|_[xy]{1,2}$|"
+    r"_lo$|_hi$|_samples$",
     re.I,
 )
 _ERROR = re.compile(r"err(or)?|sig(ma)?|unc(ertainty)?|ivar", re.I)

@@ -259,6 +259,9 @@ def read_scalar(table, assignment, counts):
     lowest = np.log1p(LOWEST_REDSHIFT) if prop.name == "redshift" else prop.low - width
     valid = (coordinate >= lowest) & (coordinate <= prop.high + width)
     missing |= count(counts, f"no valid {prop.name}", ~valid, ~missing)
+    if prop.name == "sfr":
+        # By its definition, as in `to_internal`, where they were logarithms.
+        coordinate = np.maximum(coordinate, prop.low)
     bad = (error < 0) | np.isinf(error)
     missing |= count(counts, "negative or infinite error", bad, ~missing)
     return measurement(coordinate, error, np.where(missing, MISSING, MEASURED), counts)

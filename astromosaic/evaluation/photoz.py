@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..properties import PROPERTIES
 from ..results import is_result
 from . import metrics
 
@@ -71,13 +72,14 @@ def run(
     from .. import __version__, load_model
     from ..catalog import read_table
     from ..io import read_catalog
+    from ..labels import read_truth
 
     is_table = hasattr(data, "colnames")
     table = data if is_table else read_catalog(data)
     if limit is not None:
         table = table[:limit]
     truth = truth_column(table, truth)
-    redshift = _values(table[truth])
+    redshift = PROPERTIES["redshift"].to_physical(read_truth(table, "redshift", truth, columns))
     columns = {**(columns or {}), truth: None}
 
     model = load_model(weights)
@@ -88,6 +90,7 @@ def run(
     galaxies, offsets = model.with_zero_points(galaxies, zero_points, progress)
     posterior = model.posterior_of(galaxies, ["redshift"], progress)["redshift"]
     known = np.isfinite(redshift) & (redshift >= 0)
+    given = [*galaxies.vectors, *galaxies.scalars]
     rows = known & posterior.defined
     if not rows.any():
         raise ValueError(f"no row has both a redshift in column {truth!r} and usable photometry")
@@ -103,6 +106,7 @@ def run(
         "weights": model.checksum,
         "convention": reading.convention,
         "filters": list(galaxies.filters),
+        "also_given": given,
         "zero_points_mag": offsets,
         "rows": len(table),
         "without_truth": int((~known).sum()),
@@ -134,10 +138,15 @@ def format_report(report):
     ):
         if report[key]:
             counts.append(f"{report[key]} {text}")
+    kind = "Redshifts" if report["also_given"] else "Photometric redshifts"
     lines = [
-        f"Photometric redshifts of {report['data']}",
+        f"{kind} of {report['data']}",
         "; ".join(counts),
         f"Columns read as: {report['convention']}",
+        *(
+            [f"Given beside photometry: {', '.join(report['also_given'])}"]
+            * bool(report["also_given"])
+        ),
         *_zero_point_lines(report["zero_points_mag"]),
         "",
         "d = (z_phot - z_spec) / (1 + z_spec); errors by bootstrap over galaxies",
@@ -186,14 +195,6 @@ def truth_column(table, truth=None):
                 )
             return name
     raise ValueError(f"no column of true redshifts ({', '.join(TRUTH_COLUMNS)}) was found; name it")
-
-
-def _values(column):
-    """Floats with NaN where a value is masked."""
-    mask = np.broadcast_to(getattr(column, "mask", False), np.shape(column))
-    values = np.array(getattr(column, "unmasked", column), dtype=float)
-    values[mask] = np.nan
-    return values
 
 
 def _posterior_metrics(terms, pit):

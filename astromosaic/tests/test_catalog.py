@@ -433,6 +433,10 @@ def test_properties():
     np.testing.assert_array_equal(scalars["stellar_mass"].state, [MEASURED, MEASURED, MISSING])
     np.testing.assert_allclose(scalars["sfr"].value[:2], [0, PROPERTIES["sfr"].low])
     assert scalars["sfr"].state[2] == MISSING
+    dex = Table({"sfr": Column([0.0, -9.0, -99.0], unit="dex(solMass / yr)")})
+    (read,) = read_table(dex)[0].scalars.values()
+    np.testing.assert_allclose(read.value[:2], [0, PROPERTIES["sfr"].low])
+    assert read.state[2] == MISSING
     np.testing.assert_allclose(scalars["dust_av"].value, [0.1, 0.2, 0.3], rtol=1e-6)
     assert any("redshift is taken as known" in note for note in reading.notes)
     assert galaxies.filters == ()
@@ -677,3 +681,19 @@ def test_light_that_is_not_read_is_warned_of():
     unknown = Table({"lsst_r": [20.0], "mag_g": [20.0]}, units={"lsst_r": "nJy", "mag_g": "mag"})
     with pytest.warns(UserWarning, match="filters of mag_g are not known"):
         read_input(unknown)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_errors_go_with_the_column_that_is_spelt_alike(reverse):
+    # Of Pan-STARRS and of Gaia.
+    values = {"gmag": 20.0, "e_gmag": 0.05, "Gmag": 19.4, "e_Gmag": 3e-4, "rmag": 19.0,
+              "e_rmag": 0.03, "y": 18.0, "y_err": 0.04, "Y": 18.5, "Y_err": 0.1}  # fmt: skip
+    names = list(values)[::-1] if reverse else list(values)
+    table = Table({name: Column([values[name]], unit="mag") for name in names})
+    table.meta["description"] = "Pan-STARRS1"
+    columns = {"Gmag": None, "y": "panstarrs_y", "Y": "vista_y[mag(Vega)]"}
+    _, reading = read_table(table, columns)
+    assert reading.columns["e_gmag"] == "panstarrs_g_err"
+    assert reading.columns["y_err"] == "panstarrs_y_err"
+    assert reading.columns["Y_err"] == "vista_vircam_Y_err"
+    assert "e_Gmag" not in reading.columns

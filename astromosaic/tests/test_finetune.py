@@ -249,9 +249,12 @@ def test_rows_that_are_left_out_are_counted():
     table["z_spec"][8:10] = 99.0
     for name in WAVELENGTH:
         table[name][7:13] = np.nan
+    table["z_spec"][20] = 6.5
     sample = read_labels(table)
-    assert sample.left_out == {"without label": 10, "without photometry": 3}
-    assert len(sample.galaxies) == 47
+    assert sample.left_out == {"without label": 11, "without photometry": 3}
+    told = [note for note in sample.reading.notes if "are no labels" in note]
+    assert told == ["1 values of 'z_spec' are no labels: redshift goes from 0 to 5.99"]
+    assert len(sample.galaxies) == 46
     assert sample.weight.mean() == pytest.approx(1.0)
 
 

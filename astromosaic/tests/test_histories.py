@@ -260,3 +260,19 @@ def test_stars_before_the_big_bang_are_warned_of():
     # There is time enough, or it is not known exactly when.
     read_input(table(0.01), lookback_time=time)
     read_input(table(2.0, redshift_err=[0.5]), lookback_time=time)
+
+
+def test_no_stars_in_dex_with_errors_are_known():
+    table = QTable({"sfh": [[-np.inf, 0.0, 1.0]] * u.dex(u.solMass / u.yr)})
+    table["sfh_err"] = np.full((1, 3), 0.1) * u.dex
+    time = [0, 0.1, 1, 3] * u.Gyr
+    galaxies, _ = read_input(table, lookback_time=time)
+    table["sfh"], table["sfh_err"] = (
+        [[0.0, 1.0, 10.0]] * u.solMass / u.yr,
+        [[0.0, 0.1 * np.log(10), np.log(10)]] * u.solMass / u.yr,
+    )
+    linear, _ = read_input(table, lookback_time=time)
+    ours, theirs = galaxies.vectors["sfh"], linear.vectors["sfh"]
+    np.testing.assert_array_equal(ours.state, theirs.state)
+    np.testing.assert_allclose(ours.value, theirs.value, rtol=1e-5)
+    assert (ours.state[0, :3] == MEASURED).all()

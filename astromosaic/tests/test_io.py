@@ -257,6 +257,36 @@ def test_csv(tmp_path):
         write_catalog(table, tmp_path / "out.csv")
 
 
+@pytest.mark.parametrize("before", ["\ufeff", "#Table1\n"])
+def test_csv_of_web_services(tmp_path, before):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{before}dered_u,dered_g,name\n20,null,x\n19.5,18,NULL\n", encoding="utf-8")
+    table = read_catalog(path)
+    assert table.colnames == ["dered_u", "dered_g", "name"]
+    assert list(table["dered_u"]) == [20.0, 19.5]
+    assert table["dered_g"].mask.tolist() == [True, False]
+    assert table["name"].mask.tolist() == [False, True]
+
+
+def test_small_integers_are_no_logicals(tmp_path):
+    table = Table({"id": np.array([5, -6, 7], np.int8)})
+    table["masked"] = MaskedColumn(table["id"], mask=[True, False, False])
+    write_catalog(table, tmp_path / "t.fits")
+    back = read_catalog(tmp_path / "t.fits")
+    assert back["id"].tolist() == [5, -6, 7]
+    assert back["masked"].tolist() == [None, -6, 7]
+
+
+@pytest.mark.parametrize("ending", [".fits", ".ecsv", ".vot", ".h5", ".parquet"])
+def test_whole_numbers_among_objects(tmp_path, ending):
+    table = Table({"id": np.array([2**40, 2], object), "few": np.array([None, 3], object)})
+    path = tmp_path / f"t{ending}"
+    write_catalog(table, path)
+    back = read_catalog(path)
+    assert back["id"].tolist() == [2**40, 2]
+    assert back["few"].tolist() == [None, 3]
+
+
 def test_hdf5_of_rail(tmp_path):
     path = tmp_path / "rail.hdf5"
     with h5py.File(path, "w") as file:
@@ -307,6 +337,19 @@ def test_parquet_of_other_programs(tmp_path):
         assert table[name].mask.tolist() == [False, True, False], name
     assert table["objectId"][2] == 2**60
     assert table["spherex"].shape == (3, 2)
+
+
+def test_parquet_of_categories_nothing_and_bytes(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {"lsst_r": [22.0, 21.0], "field": pandas.Categorical(["a", "b"]), "nothing": [None, None],
+         "raw": [b"x", None]}
+    )  # fmt: skip
+    frame.to_parquet(tmp_path / "t.parquet")
+    table = read_catalog(tmp_path / "t.parquet")
+    assert table["field"].tolist() == ["a", "b"]
+    assert table["nothing"].tolist() == [None, None]
+    assert table["raw"].tolist() == ["x", None]
 
 
 def test_missing_file(tmp_path):

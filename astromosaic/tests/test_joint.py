@@ -114,6 +114,14 @@ def test_draws_belong_together(model, galaxies):
     assert draws["lsst_y"].unit == u.nJy
 
 
+def test_a_flux_and_its_magnitude_are_one(model, galaxies):
+    queries = ["mag_lsst_y", "redshift", "lsst_y"]
+    for order in (None, queries, queries[::-1]):
+        draws = JointPosterior(model, galaxies[:5], queries).sample(20, seed=2, order=order)
+        magnitude = np.minimum(draws["lsst_y"].to_value(u.ABmag), 35.0)
+        np.testing.assert_allclose(draws["mag_lsst_y"].value, magnitude, atol=1e-6)
+
+
 def test_a_history_is_drawn_as_a_whole(model, galaxies):
     """Its elements vary together: their sum varies more than if each went its own way."""
     joint = JointPosterior(model, galaxies, ["redshift", "sfh"])

@@ -66,8 +66,11 @@ def model(bundled, classifier):
 
 @pytest.fixture(scope="module")
 def galaxies():
-    truths = load_truths(bundled_subset(), "test", N)
-    return give(truths, ("LSST",), "survey")
+    """Those that are bright enough to be told from stars."""
+    truths = load_truths(bundled_subset(), "test", 2 * N)
+    galaxies = give(truths, ("LSST",), "survey")[truths["mag_i"] < 25.0]
+    assert len(galaxies) >= N
+    return galaxies[:N]
 
 
 def table_of(galaxies):
@@ -119,6 +122,21 @@ def test_too_few_bands_give_no_answer_and_no_flag(model, galaxies):
     assert np.isfinite(found[0]).all()
     assert np.isnan(found[1:]).all()
     assert (flags[1:] == 0).all()
+
+
+def test_what_is_hardly_detected_is_no_star(bundled):
+    truths = load_truths(bundled_subset(), "test")
+    galaxies = give(truths, ("LSST",), "survey")
+    probabilities, flags = classify(bundled, galaxies)
+    faint = truths["mag_i"] > 26.0
+    assert (flags[faint] == 0).all()
+    assert np.isnan(probabilities[truths["mag_i"] > 27.5]).all()
+    # Noise alone, of LSST.
+    error = np.broadcast_to([38.1, 12.4, 10.9, 18.1, 35.4, 82.6], (N, 6))
+    value = error * np.random.default_rng(0).normal(size=error.shape)
+    filters = [f"lsst_{band}" for band in "ugrizy"]
+    noise = Galaxies(N, tuple(filters), Measurement(value, error, np.full(value.shape, MEASURED)))
+    assert np.isnan(classify(bundled, noise)[0]).all()
 
 
 def test_only_photometry_near_the_optical_is_judged(model, galaxies):

@@ -82,6 +82,23 @@ def test_rows_that_cannot_be_compared_are_counted(table, model):
     assert "8 left out for lack of a redshift" in photoz.format_report(report)
 
 
+def test_what_is_beyond_the_model_is_no_truth(table, model):
+    table["z_spec"][:40] = 99.0
+    report = photoz.run(table)
+    assert report["without_truth"] == 40
+    assert report["median"]["outlier_fraction"]["value"] == 0
+
+
+def test_what_else_is_given_is_said(table, model):
+    report = photoz.run(table)
+    assert report["also_given"] == []
+    assert photoz.format_report(report).startswith("Photometric redshifts of")
+    table["stellar_mass"] = np.full(N, 1e10) * u.solMass
+    text = photoz.format_report(photoz.run(table))
+    assert text.startswith("Redshifts of")
+    assert "Given beside photometry: stellar_mass" in text
+
+
 def test_the_truth_is_not_shown_to_the_model(table, model):
     table.rename_column("z_spec", "redshift")
     report = photoz.run(table)
@@ -101,7 +118,7 @@ def test_truth_by_name(table, model):
 
 def test_nothing_to_compare(table, model):
     table["z_spec"] = np.nan
-    with pytest.raises(ValueError, match="no row has both"):
+    with pytest.raises(ValueError, match="has no label"):
         photoz.run(table)
 
 

@@ -305,3 +305,30 @@ def test_rebinning_keeps_the_distribution():
     z = prop.to_physical(plain.edges[0][[40, 200, 500]])
     for value in z:
         np.testing.assert_allclose(shared.cdf(value), mapped.cdf(value), atol=1e-6)
+
+
+def test_values_below_the_domain_have_no_probability_and_rows_without_answer_none():
+    logits = gaussian_logits("sfr", [0.5, np.nan], [0.3, np.nan])
+    posterior = Posterior.from_logits("sfr", logits)
+    grid = np.array([-1.0, 0.0, 3.0, np.nan]) * u.solMass / u.yr
+    density = posterior.pdf(grid).value
+    assert density[0, :2].tolist() == [0.0, 0.0]
+    assert density[0, 2] > 0
+    assert np.isnan(density[0, 3])
+    assert np.isnan(density[1]).all()
+    for below in (-1.0, 0.0):
+        cumulative = posterior.cdf(below * u.solMass / u.yr)
+        assert cumulative[0] == 0
+        assert np.isnan(cumulative[1])
+
+
+def test_magnitudes_have_all_their_probability_to_the_faintest():
+    one = np.ones((1, 1))
+    magnitude = Posterior.from_mixture(
+        MagnitudeCoordinate("mag_lsst_u"), one, 0.0 * one, one
+    )  # half of it at negative fluxes
+    faintest = MagnitudeCoordinate.FAINTEST
+    assert magnitude.quantile(0.9)[0].value == faintest
+    assert magnitude.cdf([faintest])[0] == pytest.approx(1.0)
+    assert magnitude.cdf([99.0])[0] == pytest.approx(1.0)
+    assert magnitude.cdf([faintest - 0.1])[0] == pytest.approx(0.5, abs=0.05)

@@ -55,6 +55,17 @@ def test_means_move_by_the_shift_where_a_move_meets_redshift_zero(shift):
         redshift_distribution(posterior, calibration=Calibration(posterior, truth - shift - 0.4))
 
 
+@pytest.mark.parametrize("highest", [6.0, 2.2])
+def test_calibration_is_of_whole_posteriors_on_any_grid(highest):
+    posterior, redshift = posteriors(4000, 5)
+    low = redshift < 2.0  # of which the posteriors know nothing
+    posterior, redshift = posterior[low], redshift[low]
+    calibration = Calibration(posterior, redshift)
+    grid = np.linspace(0.0, highest, 221)
+    moved = redshift_distribution(posterior, grid=grid, calibration=calibration).mean()
+    assert moved["z_mean"][0] == pytest.approx(redshift.mean(), abs=1e-3)
+
+
 def test_too_few_galaxies_for_bins():
     posterior = posteriors(3, 2)[0]
     with pytest.raises(ValueError, match="too few galaxies of different median for 5 bins"):

@@ -11,7 +11,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from astropy import units as u
+from astropy.table import Table
 
+from astromosaic import load_model
 from astromosaic.catalog.axes import rebin
 from astromosaic.galaxies import LIMIT, MEASURED, MISSING
 from astromosaic.model.transformer import ModelConfig
@@ -151,6 +154,25 @@ def test_a_tenth_is_kept_for_validation(toy_mocks, tmp_path, capsys):
     for number, message in ((n, "too few"), (0, "1 or more")):
         with pytest.raises(ValueError, match=message):
             train([toy_mocks], tmp_path / "x", steps=4, **(some | {"validation": number}))
+
+
+def test_training_without_light(tmp_path):
+    rng = np.random.default_rng(3)
+    n = 200
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        for name, values, unit in (
+            ("mah", 10 ** rng.uniform(10, 12, (n, 31)), "solMass"),
+            ("stellar_mass", 10 ** rng.uniform(8, 11, n), "solMass"),
+        ):
+            file[name] = values
+            file[name].attrs["unit"] = unit
+    train([tmp_path / "m.h5"], tmp_path / "w.safetensors", steps=2, **SMALL)
+    model = load_model(tmp_path / "w.safetensors")
+    assert model.card["flux_range"] is None
+    light = Table({"lsst_r": [1e3] * u.nJy, "lsst_g": [1e3] * u.nJy, "lsst_i": [1e3] * u.nJy})
+    mass = Table({"stellar_mass": [1e10] * u.solMass})
+    assert model.predict(light, "halo_mass")["flag"][0] & 4
+    assert not model.predict(mass, "halo_mass")["flag"][0] & 4
 
 
 def test_training_can_start_from_weights(toy_mocks, tmp_path):

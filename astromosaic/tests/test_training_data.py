@@ -228,6 +228,18 @@ def test_what_is_masked_or_not_finite_is_unknown(tmp_path, truth, name):
     assert np.argwhere(np.isnan(data.vectors["sfh"])).tolist() == [[5, 3]]
 
 
+def test_truths_that_the_model_cannot_say_are_unknown_and_told(tmp_path, truth, caplog):
+    truth["redshift"][2] = 6.4
+    truth["stellar_mass"][4] = 10**4.5 * u.solMass
+    truth["sfr"] = np.full(N, 1e-9) * u.solMass / u.yr  # which is 1e-5 by definition
+    data = read_training_set(write_hdf5(tmp_path / "a.h5", truth))
+    assert np.flatnonzero(np.isnan(data.scalars["redshift"])).tolist() == [2]
+    assert np.flatnonzero(np.isnan(data.scalars["stellar_mass"])).tolist() == [4]
+    assert (data.scalars["sfr"] == PROPERTIES["sfr"].low).all()
+    assert len(data.provenance["notes"]) == 2
+    assert "redshift is beyond what the model can say in 1 rows" in caplog.text
+
+
 def test_errors_are_ignored_and_the_log_says_so(tmp_path, truth, caplog):
     plain = read_training_set(write_hdf5(tmp_path / "a.h5", truth))
     with_errors = truth | {

@@ -87,6 +87,7 @@ def test_what_zero_points_may_be():
         (Table({"band": ["u"]}), "no column filter, offset"),
         ({"lsst_u": 0.1 * u.Jy}, "lsst_u is in Jy"),
         ({"lsst_u": np.nan}, "lsst_u is nan"),
+        ({"lsst_u": None}, "lsst_u is None"),
         (Table({"filter": ["lsst_u"], "offset": np.ma.array([9.0], mask=True)}), "lsst_u is nan"),
         ({"lsst_q": 0.1}, "lsst_q"),
         ([0.1], "a table or a dict"),

@@ -447,9 +447,14 @@ def _from_columns(columns, provenance):
         galaxies = Galaxies(next(iter(lengths.values())))
     vectors |= {name: _truth(vector) for name, vector in galaxies.vectors.items()}
     scalars = {name: _truth(scalar) for name, scalar in galaxies.scalars.items()}
-    if "sfr" in scalars:
-        # By its definition, which a column in dex does not have applied yet.
-        scalars["sfr"] = np.maximum(scalars["sfr"], np.float32(PROPERTIES["sfr"].low))
+    for name, values in scalars.items():
+        outside = (values < PROPERTIES[name].low) | (values > PROPERTIES[name].high)
+        if outside.any():
+            values[outside] = np.nan
+            notes.append(
+                f"{name} is beyond what the model can say in {outside.sum()} rows: not used"
+            )
+            log.warning(notes[-1])
     return TrainingSet(
         galaxies.filters,
         _truth(galaxies.photometry),

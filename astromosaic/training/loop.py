@@ -45,6 +45,8 @@ __all__ = [
     "rows_of_step",
     "schedule",
     "train",
+    "validate",
+    "validation_size",
 ]
 
 _SCALAR_WEIGHT = {"redshift": 1.0}
@@ -187,7 +189,7 @@ def train(
             "the galaxies have neither photometry nor known properties: there is nothing to ask"
         )
     if validation is None:
-        validation = min(math.ceil(len(data) / 10), _MOST_VALIDATION)
+        validation = validation_size(len(data))
     if validation < 1:
         raise ValueError("validation must be 1 or more: without any none can tell how good it is")
     n_train = len(data) - validation
@@ -245,7 +247,7 @@ def train(
                 loss, parts = _loss(network, data, share, masking, noise, rng)
                 if loss.requires_grad:  # which it does not if nothing trained was asked
                     (loss * (len(share) / len(rows))).backward()
-                for name, value in parts.items():
+                for name, value in parts.items() if processes.first else ():
                     losses.setdefault(name, []).append(value)
             processes.sum_gradients(network)
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -264,7 +266,7 @@ def train(
                 line = {"step": done, "seconds": round(time.monotonic() - began, 1)}
                 means = {k: float(torch.stack(v).mean()) for k, v in losses.items()}
                 line["train"] = {k: round(v, 4) for k, v in means.items()}
-                validated = _validate(config, average, data, n_train, masking, noise, device)
+                validated = validate(config, average, data, n_train, masking, noise, device)
                 line["validation"] = validated
                 losses = {}
                 _log(f"{output}.log", line)
@@ -282,11 +284,14 @@ def _finish(output, checkpoint, config, average, data, n_train, settings, valida
     """Write the weights, with their model card, in place of the checkpoint."""
     if validated is None:  # killed between the last checkpoint and the end
         masking, noise = MaskingModel(**settings["masking"]), NoiseModel(**settings["noise"])
-        validated = _validate(config, average, data, n_train, masking, noise, data.flux.device)
+        validated = validate(config, average, data, n_train, masking, noise, data.flux.device)
     final = Transformer(config)
     final.load_state_dict({k: v.cpu() for k, v in average.items()})
-    mean_flux = flux_to_internal(data.flux[data.order[:n_train]].nanmean(dim=1))
-    span = [round(float(x), 2) for x in np.nanpercentile(mean_flux.cpu().numpy(), [0.1, 99.9])]
+    mean_flux = flux_to_internal(data.flux[data.order[:n_train]].nanmean(dim=1)).cpu().numpy()
+    mean_flux = mean_flux[np.isfinite(mean_flux)]
+    span = None  # of no light at all
+    if len(mean_flux):
+        span = [round(float(x), 2) for x in np.percentile(mean_flux, [0.1, 99.9])]
     versions = f"astromosaic {__version__}, torch {torch.__version__}"
     card = {
         "name": "astromosaic", "trained_with": versions,
@@ -295,6 +300,11 @@ def _finish(output, checkpoint, config, average, data, n_train, settings, valida
     }  # fmt: skip
     save_weights(output, final, card)
     checkpoint.unlink()
+
+
+def validation_size(n):
+    """How many of n galaxies are kept for validation where nothing else is said."""
+    return min(math.ceil(n / 10), _MOST_VALIDATION)
 
 
 def make_optimizers(network, learning_rate):
@@ -473,7 +483,7 @@ def _observe_scalar(scalars, index, exact, generator):
 
 
 @torch.no_grad()
-def _validate(config, average, data, n_train, masking, noise, device):
+def validate(config, average, data, n_train, masking, noise, device):
     """Losses on galaxies never trained on, of the averaged weights, on batches always the same."""
     network = Transformer(config).to(device)
     network.load_state_dict(average)
