@@ -62,6 +62,7 @@ def main():
     galaxies = give(truths, ("LSST",), "survey", args.seed)
     brightness = truths["mag_i"]
     bright = brightness < BRIGHTNESS[-1][1]
+    faint = galaxies[~bright]
     galaxies, brightness = galaxies[bright], brightness[bright]
     print(f"{len(galaxies)} simulated galaxies, LSST with survey noise; seed {args.seed}")
     print("errors, of all, are those of a fraction of so many galaxies")
@@ -69,6 +70,7 @@ def main():
         f"{f'i {low:g}-{high:g}':>12s}" for low, high in BRIGHTNESS
     ) + f"{'bit 8':>10s}{'bit 16, 32':>12s}")  # fmt: skip
     report("good galaxies (false alarms)", model, galaxies, brightness)
+    report(f"{len(faint)} fainter ones (false alarms)", model, faint)
     for magnitudes in (0.5, -0.5, 1.0, -1.0):
         for band in "ugrizy":
             name = f"{band} off by {magnitudes:+g} mag"
@@ -120,12 +122,14 @@ def main():
         redshifts(path, model, args.seed)
 
 
-def report(name, model, galaxies, brightness):
+def report(name, model, galaxies, brightness=None):
     """Fractions flagged by brightness, and of all by each of the checks."""
     disagree, outside = flagged(model, galaxies)
     either = disagree | outside
-    parts = [either[(brightness >= low) & (brightness < high)] for low, high in BRIGHTNESS]
-    cells = "".join(f"{100 * part.mean():12.1f}" for part in parts)
+    cells = ""
+    for low, high in BRIGHTNESS:
+        part = () if brightness is None else either[(brightness >= low) & (brightness < high)]
+        cells += f"{100 * np.mean(part):12.1f}" if len(part) else f"{'-':>12s}"
     by_check = f"{100 * disagree.mean():10.1f}{100 * outside.mean():12.1f}"
     fraction = either.mean()
     error = np.sqrt(fraction * (1 - fraction) / len(either))
