@@ -91,7 +91,7 @@ def test_a_kill_between_the_last_checkpoint_and_the_end_does_no_harm(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("astromosaic.training.loop._validate", killed)
+        patch.setattr("astromosaic.training.loop.validate", killed)
         with pytest.raises(KeyboardInterrupt):
             train([toy_mocks], output, steps=10, **SMALL)
     assert not output.exists()
