@@ -10,7 +10,7 @@ import numpy as np
 from ..galaxies import MEASURED
 from ..properties import PROPERTIES
 from . import metrics
-from .simulated import FAINTEST_I, observed_galaxies
+from .simulated import FAINTEST_I, bright_galaxies, observed_galaxies
 
 __all__ = ["INPUTS", "PROBED", "RidgeProbe", "format_report", "plot_map", "project", "run"]
 
@@ -63,23 +63,18 @@ def run(data, output=None, limit=None, weights=None, seed=0, progress=False):
         If the file is no file of mocks, or has fewer than 50 galaxies with i < 25.3.
     """
     from .. import __version__, load_model
-    from ..simulation.mocks import PROPERTY_DATASETS, load_mocks
 
     if output is not None:  # what the figure needs, before a long computation
         import matplotlib  # noqa: F401
         import sklearn  # noqa: F401
 
-    arrays = load_mocks(data, "test", ["flux", "spherex", *PROPERTY_DATASETS.values()], limit)
-    if "lsst_i" not in arrays["filters"]:
-        raise ValueError(f"{data} has no fluxes in lsst_i")
-    faintest = 10 ** (-0.4 * (FAINTEST_I - 31.4))
-    bright = arrays["flux"][:, arrays["filters"].index("lsst_i")] > faintest
-    if bright.sum() < 50:
+    arrays = bright_galaxies(data, "test", limit)
+    n = len(arrays["redshift"])
+    if n < 50:
         raise ValueError(
-            f"{data} has {bright.sum()} test galaxies brighter than i = {FAINTEST_I}, too few to "
-            "fit to: give a larger file or a larger limit"
+            f"{data} has {n} test galaxies brighter than i = {FAINTEST_I}, too few to fit to: give "
+            "a larger file or a larger limit"
         )
-    arrays = {k: v if k == "filters" else v[bright] for k, v in arrays.items()}
     truth = _truth(arrays)
     model = load_model(weights)
     probes, states = {}, {}
@@ -91,7 +86,7 @@ def run(data, output=None, limit=None, weights=None, seed=0, progress=False):
     if output is not None:
         plot_map(states, truth, output, seed)
     return {
-        "data": str(data), "galaxies": int(bright.sum()), "faintest_i": FAINTEST_I, "seed": seed,
+        "data": str(data), "galaxies": n, "faintest_i": FAINTEST_I, "seed": seed,
         "version": __version__, "weights": model.checksum, "dimensions": states["LSST"].shape[1],
         "probes": probes,
     }  # fmt: skip

@@ -13,7 +13,7 @@ from astropy import units as u
 from astropy.table import Column
 
 from ..filters.names import find_name
-from ..properties import LOOKBACK_EDGES
+from ..properties import LOOKBACK_MIDDLES
 
 __all__ = ["COLUMNS", "OpenCosmoColumn", "is_opencosmo", "read_opencosmo"]
 
@@ -260,9 +260,7 @@ def _mah(data, needed, target, kind, cosmology):
     logm0, logtc, early, late, t_peak, z = (_split(data[name])[0][:, None] for name in needed)
     grid = np.expm1(np.linspace(0, np.log1p(max(z.max(), 0.1)), 1000))
     now = np.interp(z, grid, cosmology.age(grid).to_value(u.Gyr))
-    low, high = LOOKBACK_EDGES[:-1], LOOKBACK_EDGES[1:]
-    lookback = np.where(low > 0, np.sqrt(low * high), high / 2)
-    time = now - lookback
+    time = now - LOOKBACK_MIDDLES
     with np.errstate(divide="ignore", invalid="ignore"):
         log_time = np.log10(np.minimum(time, t_peak))
         index = early + (late - early) / (1 + np.exp(-_DIFFMAH_K * (log_time - logtc)))
