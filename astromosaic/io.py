@@ -12,6 +12,7 @@ import json
 import os
 import re
 import tempfile
+import unicodedata
 import warnings
 from importlib import import_module
 from pathlib import Path
@@ -544,6 +545,7 @@ def _write_fits(table, path):
     meta, table.meta = table.meta, {}
     if times := _times(table):
         meta = {**meta, _TIMES: times}
+    _rename_for_fits(table)
     about = flat_columns(table[:0])
     plain = set()
     for name in table.colnames:
@@ -567,6 +569,27 @@ def _write_fits(table, path):
             else:
                 header[key] = _simple(value, ascii=True)
         hdus.writeto(path)
+
+
+def _rename_for_fits(table):
+    """Give columns names in ASCII, and angles in hours the unit of FITS."""
+    from astropy import units as u
+
+    for name in table.colnames:
+        if not name.isascii():
+            bare = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+            new, number = bare or "column", 2
+            while new in table.colnames:
+                new, number = f"{bare or 'column'}_{number}", number + 1
+            warnings.warn(f"column {name!r} is called {new!r} in FITS", stacklevel=4)
+            table.rename_column(name, new)
+            name = new
+        if getattr(table[name], "unit", None) == u.hourangle:
+            if isinstance(table[name], u.Quantity):
+                table[name] = table[name].to(u.deg)
+            else:
+                table[name] = 15.0 * table[name]
+                table[name].unit = u.deg
 
 
 def _describe_in_header(header, number, column, with_unit):

@@ -268,6 +268,22 @@ def test_csv_of_web_services(tmp_path, before):
     assert table["name"].mask.tolist() == [False, True]
 
 
+@pytest.mark.parametrize("kind", [QTable, Table])
+def test_fits_has_names_in_ascii_and_angles_in_degrees(tmp_path, kind):
+    table = kind({"größe": [1, 2], "grosse": [3, 4], "日": [5.0, 6.0]})
+    table["ra"] = [1.0, 2.0] * u.hourangle
+        {"größe": [1, 2], "grosse": [3, 4], "日": [5.0, 6.0], "ra": [1.0, 2.0] * u.hourangle}
+    )
+    table["grösse"] = [7, 8]
+    with pytest.warns(UserWarning, match="is called"):
+        write_catalog(table, tmp_path / "t.fits")
+    back = read_catalog(tmp_path / "t.fits")
+    assert back.colnames == ["groe", "grosse", "column", "ra", "grosse_2"]
+    np.testing.assert_allclose(u.Quantity(back["ra"]).to_value(u.deg), [15.0, 30.0])
+    assert table.colnames[0] == "größe"
+    assert table["ra"].unit == u.hourangle
+
+
 def test_small_integers_are_no_logicals(tmp_path):
     table = Table({"id": np.array([5, -6, 7], np.int8)})
     table["masked"] = MaskedColumn(table["id"], mask=[True, False, False])
