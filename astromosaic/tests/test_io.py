@@ -272,8 +272,6 @@ def test_csv_of_web_services(tmp_path, before):
 def test_fits_has_names_in_ascii_and_angles_in_degrees(tmp_path, kind):
     table = kind({"größe": [1, 2], "grosse": [3, 4], "日": [5.0, 6.0]})
     table["ra"] = [1.0, 2.0] * u.hourangle
-        {"größe": [1, 2], "grosse": [3, 4], "日": [5.0, 6.0], "ra": [1.0, 2.0] * u.hourangle}
-    )
     table["grösse"] = [7, 8]
     with pytest.warns(UserWarning, match="is called"):
         write_catalog(table, tmp_path / "t.fits")
