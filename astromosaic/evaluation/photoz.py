@@ -138,15 +138,13 @@ def format_report(report):
     ):
         if report[key]:
             counts.append(f"{report[key]} {text}")
-    kind = "Redshifts" if report["also_given"] else "Photometric redshifts"
+    also = ", ".join(report["also_given"])
+    kind = "Redshifts" if also else "Photometric redshifts"
     lines = [
         f"{kind} of {report['data']}",
         "; ".join(counts),
-        f"Columns read as: {report['convention']}",
-        *(
-            [f"Given beside photometry: {', '.join(report['also_given'])}"]
-            * bool(report["also_given"])
-        ),
+        f"Columns read as: {report['convention']}"
+        + (f"; beside photometry: {also}" if also else ""),
         *_zero_point_lines(report["zero_points_mag"]),
         "",
         "d = (z_phot - z_spec) / (1 + z_spec); errors by bootstrap over galaxies",

@@ -96,7 +96,7 @@ def test_what_else_is_given_is_said(table, model):
     table["stellar_mass"] = np.full(N, 1e10) * u.solMass
     text = photoz.format_report(photoz.run(table))
     assert text.startswith("Redshifts of")
-    assert "Given beside photometry: stellar_mass" in text
+    assert "beside photometry: stellar_mass" in text
 
 
 def test_the_truth_is_not_shown_to_the_model(table, model):
